@@ -49,10 +49,8 @@ interface Entry {
 export class Supervisor extends Context.Service<
   Supervisor,
   {
-    /** Starts an actor under supervision; it ends with the supervisor's scope. */
-    readonly start: (child: Child) => Effect.Effect<void>
-    /** Ends an actor and waits until its finalizers have run; it is not restarted. */
-    readonly stop: (name: string) => Effect.Effect<void>
+    /** Starts an actor under supervision. Closing the scope ends it and waits until its finalizers have run. */
+    readonly start: (child: Child) => Effect.Effect<void, never, Scope.Scope>
     readonly report: Effect.Effect<ReadonlyArray<ActorReport>>
     /** Every change of state from now on. */
     readonly transitions: Effect.Effect<PubSub.Subscription<Transition>, never, Scope.Scope>
@@ -134,12 +132,13 @@ export class Supervisor extends Context.Service<
               status: { name: child.name, state: "starting", since, restarts: 0, lastFailure: undefined }
             })
             yield* FiberMap.run(fibers, child.name, supervise(child))
+            yield* Effect.addFinalizer(() =>
+              Effect.andThen(
+                FiberMap.remove(fibers, child.name),
+                Effect.suspend(() => transition(child.name, "stopped"))
+              )
+            )
           }),
-        stop: (name) =>
-          Effect.andThen(
-            FiberMap.remove(fibers, name),
-            Effect.suspend(() => transition(name, "stopped"))
-          ),
         report: Effect.sync(() =>
           [...entries.values()].map(({ child, status }) => ({ ...status, mailbox: child.mailbox?.stats() }))
         ),

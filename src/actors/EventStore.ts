@@ -1,0 +1,216 @@
+/**
+ * EventStore: the one writer of the event log. Owns the order of events, the newest ones in memory and the head that
+ * readers wait for; storage itself is a capability (EventStorage).
+ *
+ * Whatever waits in the mailbox becomes one transaction and is acknowledged together after its fsync, so the price of a
+ * commit is shared by all who wait. Bounds: the mailbox, the weight of the events in it, the size of one transaction, the
+ * memory window. A full disk refuses writes and heals by itself; a lost connection crashes the actor, whose restart reads
+ * back from storage what was stored after all.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Semaphore from "effect/Semaphore"
+import { ActorUnavailable } from "../services/ActorUnavailable.ts"
+import { daemonSource, type EventRun, runWeight, type SeqRange } from "../services/events/Event.ts"
+import { EventLog, type LogBounds, StoreFailed, StoreFull } from "../services/events/EventLog.ts"
+import { type EventPage, type EventQuery, noFilters } from "../services/events/EventQuery.ts"
+import { RecentEvents, type RecentLimits } from "../services/events/RecentEvents.ts"
+import { EventStorage, type StorageLost } from "../services/storage/EventStorage.ts"
+import { endlessLimits } from "./kernel/Child.ts"
+import * as Mailbox from "./kernel/Mailbox.ts"
+import { Supervisor } from "./kernel/Supervisor.ts"
+
+interface Append {
+  readonly runs: ReadonlyArray<EventRun>
+  readonly reply: Mailbox.Reply<SeqRange, StoreFull | StoreFailed>
+}
+
+/** More appends than connections that can wait for one: beyond it senders wait, which is the back-pressure. */
+const mailboxCapacity = 8192
+
+/** Text that may wait for the store at once; the FIFOs and large HTTP events share it. */
+const waitingWeightMax = 32 * 1024 * 1024
+
+/** Below this an append is not counted: the mailbox's capacity already bounds what small ones weigh together. */
+const lightWeight = 4096
+
+/** One transaction: large enough that its fsync is a small part of it, small enough that nobody waits 100 ms for it. */
+const transactionAppendsMax = 2048
+const transactionWeightMax = 4 * 1024 * 1024
+
+/** The last commit may wait for a slow disk, not for a dead one. */
+const flushDeadline = Duration.seconds(5)
+
+export interface EventStoreOptions {
+  readonly recent: RecentLimits
+}
+
+const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
+  const storage = yield* EventStorage
+  const supervisor = yield* Supervisor
+  const mailbox = yield* Mailbox.make<Append>({ actor: "EventStore", capacity: mailboxCapacity, whenFull: "wait" })
+  const weight = yield* Semaphore.make(waitingWeightMax)
+
+  const opened = yield* storage.state
+  let bounds: LogBounds = opened
+  const recent = new RecentEvents(options.recent, Math.max(opened.first - 1, opened.last - options.recent.events))
+  const waiting = new Set<() => void>()
+  let degraded: string | undefined
+
+  const advance = () => {
+    bounds = { ...bounds, last: recent.last }
+    const woken = [...waiting]
+    waiting.clear()
+    for (const wake of woken) wake()
+  }
+
+  const push = (runs: ReadonlyArray<EventRun>, range: SeqRange) => {
+    let firstSeq = range.first
+    for (const run of runs) {
+      recent.push({ ...run, firstSeq })
+      firstSeq += run.messages.length
+    }
+  }
+
+  /** Brings the memory window up to what storage holds: at the start, and after an append whose outcome was lost. */
+  const catchUp = Effect.gen(function* () {
+    const state = yield* storage.state
+    bounds = state
+    while (recent.last < state.last) {
+      const page = yield* storage.scan({
+        after: recent.last,
+        before: state.last + 1,
+        order: "oldest-first",
+        limit: 1000,
+        filters: noFilters
+      })
+      for (const event of page.events) recent.push({ ...event, firstSeq: event.seq, messages: [event.message] })
+      if (page.events.length === 0)
+        return yield* Effect.die(new Error(`event ${recent.last + 1} is missing in the store`))
+    }
+    advance()
+  })
+
+  const commit = Effect.fnUntraced(function* (appends: ReadonlyArray<Append>) {
+    const runs = appends.flatMap((append) => append.runs)
+    const range = yield* storage.append(runs)
+    degraded = undefined
+    push(runs, range)
+    advance()
+    let first = range.first
+    for (const append of appends) {
+      const last = first + countOf(append.runs) - 1
+      Deferred.doneUnsafe(append.reply, Effect.succeed({ first, last }))
+      first = last + 1
+    }
+  })
+
+  const refuse = (appends: ReadonlyArray<Append>, error: StoreFull | StoreFailed) =>
+    Effect.sync(() => {
+      degraded = error.message
+      for (const append of appends) Deferred.doneUnsafe(append.reply, Effect.fail(error))
+    })
+
+  const handle = (appends: ReadonlyArray<Append>): Effect.Effect<void, StorageLost> =>
+    Effect.catchTags(commit(appends), {
+      StorageFull: ({ reason }) => refuse(appends, new StoreFull({ reason })),
+      StorageFailed: ({ reason }) => refuse(appends, new StoreFailed({ reason, stored: "no" })),
+      StorageLost: (lost) =>
+        Effect.andThen(refuse(appends, new StoreFailed({ reason: lost.reason, stored: "unknown" })), Effect.fail(lost))
+    })
+
+  const run = Effect.gen(function* () {
+    yield* catchUp
+    while (true) {
+      for (const transaction of transactionsOf(yield* mailbox.takeUpTo(transactionAppendsMax)))
+        yield* handle(transaction)
+    }
+  })
+
+  // The store is the heart of the daemon and its disk may be gone for long: it never gives up, and says it is degraded.
+  yield* supervisor.start({ name: "EventStore", run, restart: "permanent", limits: endlessLimits, mailbox })
+
+  // Whoever appends is gone by now; what they left in the mailbox is stored before storage closes.
+  yield* Effect.addFinalizer(() =>
+    Effect.ignore(mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs: [], reply }), flushDeadline))
+  )
+
+  const unavailable = (error: { readonly actor: string; readonly message: string }) =>
+    Effect.fail(new ActorUnavailable({ actor: error.actor, reason: error.message }))
+
+  const append = (runs: ReadonlyArray<EventRun>) =>
+    Effect.suspend(() => {
+      const heavy = runs.reduce((sum, run) => sum + runWeight(run), 0)
+      const sent = mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs, reply }))
+      return heavy <= lightWeight ? sent : weight.withPermits(Math.min(heavy, waitingWeightMax))(sent)
+    }).pipe(Effect.catchTags({ ActorRestarted: unavailable, MailboxFull: unavailable, AskTimedOut: unavailable }))
+
+  return EventLog.of({
+    append,
+    record: Effect.fnUntraced(function* (message, { fields, level = "info", who } = {}) {
+      const receivedAt = yield* Clock.currentTimeNanos
+      const run = { receivedAt, source: daemonSource, who, level, fields, messages: [`[system-api] ${message}`] }
+      yield* Effect.catch(append([run]), (error) => Effect.logError(`event not recorded: ${error.message}`, message))
+    }),
+    query: (query) => fromMemory(recent, query) ?? fromStorage(storage, query),
+    retain: (limits) =>
+      storage.retain(limits).pipe(
+        Effect.tap((result) =>
+          Effect.sync(() => {
+            bounds = { ...result, last: recent.last }
+            recent.forget(result.removedThrough)
+          })
+        ),
+        Effect.mapError(({ _tag, reason }) =>
+          _tag === "StorageFull" ? new StoreFull({ reason }) : new StoreFailed({ reason, stored: "unknown" })
+        )
+      ),
+    bounds: () => bounds,
+    awaitAfter: (seq) =>
+      Effect.callback((resume) => {
+        if (recent.last > seq) return resume(Effect.void)
+        const wake = () => resume(recent.last > seq ? Effect.void : Effect.die(new Error("woken without an event")))
+        waiting.add(wake)
+        return Effect.sync(() => waiting.delete(wake))
+      }),
+    recent,
+    degraded: () => degraded
+  })
+})
+
+/** What every follower of the log asks for, over and over: the next events, unfiltered, and they are still at hand. */
+const fromMemory = (recent: RecentEvents, query: EventQuery): Effect.Effect<EventPage> | undefined => {
+  if (query.filters !== noFilters || query.order !== "oldest-first" || query.before <= recent.last) return undefined
+  const events = recent.after(query.after, query.limit)
+  if (events === undefined) return undefined
+  const through = events.at(-1)?.seq ?? Math.max(query.after, recent.last)
+  return Effect.succeed({ events, through, done: through >= recent.last })
+}
+
+const fromStorage = (storage: EventStorage["Service"], query: EventQuery): Effect.Effect<EventPage, StoreFailed> =>
+  Effect.mapError(storage.scan(query), ({ reason }) => new StoreFailed({ reason, stored: "no" }))
+
+const countOf = (runs: ReadonlyArray<EventRun>): number => runs.reduce((sum, run) => sum + run.messages.length, 0)
+
+/** Cuts what was taken from the mailbox into transactions of bounded weight, in order. */
+const transactionsOf = function* (appends: ReadonlyArray<Append>): Generator<ReadonlyArray<Append>> {
+  let transaction: Array<Append> = []
+  let weight = 0
+  for (const append of appends) {
+    const next = append.runs.reduce((sum, run) => sum + runWeight(run), 0)
+    if (transaction.length > 0 && weight + next > transactionWeightMax) {
+      yield transaction
+      transaction = []
+      weight = 0
+    }
+    transaction.push(append)
+    weight += next
+  }
+  if (transaction.length > 0) yield transaction
+}
+
+/** The EventLog capability, served by this actor. Fails to build when the store cannot be read. */
+export const layer = (options: EventStoreOptions) => Layer.effect(EventLog, make(options))

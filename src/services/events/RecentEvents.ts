@@ -1,0 +1,135 @@
+/**
+ * The newest events, in memory: what `/logs` is rendered from and what live readers read, so that neither touches the
+ * store. Bounded by events and by bytes; always a gapless stretch that ends at the log's head.
+ *
+ * Owned and written by the EventStore actor alone; reading is synchronous and allocates no copies.
+ */
+import { type Event, runWeight, type StoredRun } from "./Event.ts"
+
+export interface RecentLimits {
+  /** Events that stay at hand. */
+  readonly events: number
+  /** Their weight (see runWeight); whichever bound is reached first counts. */
+  readonly bytes: number
+}
+
+export class RecentEvents {
+  private runs: Array<StoredRun> = []
+  /** Index of the oldest run still held; the stale ones before it are dropped together, so that a push stays cheap. */
+  private oldest = 0
+  private weight = 0
+  private count = 0
+  private head = 0
+  private readonly limits: RecentLimits
+
+  constructor(limits: RecentLimits, head: number) {
+    this.limits = limits
+    this.head = head
+  }
+
+  /** Seq of the newest event; 0 in an empty log. */
+  get last(): number {
+    return this.head
+  }
+
+  /** Seq of the oldest event at hand; `last + 1` when none is. */
+  get first(): number {
+    return this.head - this.count + 1
+  }
+
+  push(run: StoredRun): void {
+    if (run.messages.length === 0) return
+    if (run.firstSeq !== this.head + 1) throw new Error(`event ${run.firstSeq} cannot follow event ${this.head}`)
+    this.runs.push(run)
+    this.head += run.messages.length
+    this.count += run.messages.length
+    this.weight += runWeight(run)
+    this.trim()
+  }
+
+  /** The stretch of runs that holds every event after `seq`; the first run may begin before it. */
+  runsAfter(seq: number): ReadonlyArray<StoredRun> {
+    if (seq >= this.head) return []
+    let low = this.oldest
+    let high = this.runs.length - 1
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const run = this.runs[middle]
+      if (run !== undefined && run.firstSeq + run.messages.length - 1 > seq) high = middle
+      else low = middle + 1
+    }
+    return this.runs.slice(low)
+  }
+
+  /** Up to `max` events after `seq`, oldest first; undefined when some of them are no longer at hand. */
+  after(seq: number, max: number): ReadonlyArray<Event> | undefined {
+    if (seq + 1 < this.first) return undefined
+    const events: Array<Event> = []
+    for (const run of this.runsAfter(seq)) {
+      for (let i = Math.max(0, seq + 1 - run.firstSeq); i < run.messages.length; i++) {
+        if (events.length === max) return events
+        events.push(eventOf(run, i))
+      }
+    }
+    return events
+  }
+
+  /** Lets go of events up to and including `seq`, which the log no longer holds. */
+  forget(seq: number): void {
+    for (let run = this.runs[this.oldest]; run !== undefined && run.firstSeq <= seq; run = this.runs[this.oldest]) {
+      const keep = run.messages.slice(seq + 1 - run.firstSeq)
+      this.release(run)
+      if (keep.length === 0) continue
+      const rest = { ...run, firstSeq: seq + 1, messages: keep }
+      this.oldest -= 1
+      this.runs[this.oldest] = rest
+      this.count += keep.length
+      this.weight += runWeight(rest)
+    }
+  }
+
+  /** Drops whole runs from the old end while the rest still satisfies the bounds, so a run is never cut. */
+  private trim(): void {
+    for (let run = this.runs[this.oldest]; run !== undefined; run = this.runs[this.oldest]) {
+      const enough = this.count - run.messages.length >= this.limits.events
+      const tooHeavy = this.weight > this.limits.bytes && this.oldest < this.runs.length - 1
+      if (!enough && !tooHeavy) break
+      this.release(run)
+    }
+    if (this.oldest > staleRunsMax && this.oldest * 2 > this.runs.length) {
+      this.runs = this.runs.slice(this.oldest)
+      this.oldest = 0
+    }
+  }
+
+  private release(run: StoredRun): void {
+    this.runs[this.oldest] = released
+    this.oldest += 1
+    this.count -= run.messages.length
+    this.weight -= runWeight(run)
+  }
+}
+
+/** Stands where a run was, so that its text can be collected before the array is compacted. */
+const released: StoredRun = {
+  firstSeq: 0,
+  receivedAt: 0n,
+  source: "",
+  who: undefined,
+  level: "debug",
+  fields: undefined,
+  messages: []
+}
+
+/** Compacting moves what is left: worth it once that is less than what is dropped. */
+const staleRunsMax = 256
+
+export const eventOf = (run: StoredRun, index: number): Event => ({
+  seq: run.firstSeq + index,
+  receivedAt: run.receivedAt,
+  source: run.source,
+  who: run.who,
+  level: run.level,
+  message: run.messages[index] ?? "",
+  fields: run.fields
+})

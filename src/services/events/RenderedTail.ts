@@ -1,0 +1,97 @@
+/**
+ * The newest events of the log as ready bytes, each event rendered once however often it is asked for.
+ *
+ * New events are appended to a buffer whose written part never changes, so that a body handed to a slow client stays
+ * what it was; old events leave by moving the start. A full buffer is left to the garbage collector and its live part
+ * copied into a new one, twice as large as needed: the cost of an event stays constant.
+ *
+ * Bounds: `maxEvents` events and `maxBytes` bytes; when the events do not fit in the bytes there is no tail, and the
+ * caller streams them from the log instead.
+ */
+import type { RecentEvents } from "./RecentEvents.ts"
+
+export interface RenderedTailOptions {
+  readonly maxEvents: number
+  readonly maxBytes: number
+  /** Seq of the oldest event that retention has left. */
+  readonly firstStored: () => number
+  readonly render: (receivedAt: bigint, message: string) => string
+}
+
+const initialCapacity = 64 * 1024
+
+export class RenderedTail {
+  private buffer = Buffer.allocUnsafeSlow(initialCapacity)
+  /** End offset in `buffer` of each event at hand; the first of them begins at `start`. */
+  private ends: Array<number> = []
+  private oldest = 0
+  private start = 0
+  private end = 0
+  private rendered = 0
+  private readonly recent: RecentEvents
+  private readonly options: RenderedTailOptions
+
+  constructor(recent: RecentEvents, options: RenderedTailOptions) {
+    this.recent = recent
+    this.options = options
+  }
+
+  /** Seq of the newest event in `bytes`. */
+  get last(): number {
+    return this.rendered
+  }
+
+  /** The newest `maxEvents` events, oldest first; undefined when they are not all in memory or too large. */
+  bytes(): Uint8Array | undefined {
+    const { maxEvents, maxBytes } = this.options
+    const stored = this.options.firstStored()
+    const wanted = Math.max(this.rendered, this.recent.last - maxEvents, stored - 1)
+    if (wanted + 1 < this.recent.first) return undefined
+    if (wanted > this.rendered) this.reset(wanted)
+    for (const run of this.recent.runsAfter(this.rendered)) {
+      for (let i = Math.max(0, this.rendered + 1 - run.firstSeq); i < run.messages.length; i++) {
+        this.write(this.options.render(run.receivedAt, run.messages[i] ?? ""))
+      }
+    }
+    const count = this.ends.length - this.oldest
+    this.dropOldest(Math.max(count - maxEvents, stored - (this.rendered - count + 1)))
+    const size = this.end - this.start
+    return size > maxBytes ? undefined : this.buffer.subarray(this.start, this.end)
+  }
+
+  private write(text: string): void {
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    if (this.end + text.length * 3 > this.buffer.length) this.grow(text.length * 3)
+    this.end += this.buffer.write(text, this.end)
+    this.ends.push(this.end)
+    this.rendered += 1
+    this.dropOldest(this.ends.length - this.oldest - this.options.maxEvents)
+  }
+
+  private dropOldest(count: number): void {
+    if (count <= 0) return
+    this.oldest += count
+    this.start = this.ends[this.oldest - 1] ?? this.start
+    if (this.oldest < this.options.maxEvents + 1024) return
+    this.ends = this.ends.slice(this.oldest)
+    this.oldest = 0
+  }
+
+  private grow(needed: number): void {
+    const live = this.buffer.subarray(this.start, this.end)
+    const next = Buffer.allocUnsafeSlow(Math.max(initialCapacity, (live.length + needed) * 2))
+    live.copy(next)
+    this.ends = this.ends.slice(this.oldest).map((end) => end - this.start)
+    this.oldest = 0
+    this.buffer = next
+    this.start = 0
+    this.end = live.length
+  }
+
+  private reset(seq: number): void {
+    this.ends = []
+    this.oldest = 0
+    this.start = this.end
+    this.rendered = seq
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The event log as SQLite tables: appends in one transaction, bounded scans, retention. Runs in the storage worker; no
+ * Effect here, so that the worker starts in milliseconds and stays small.
+ *
+ * `events` holds the log, `event_spans` the oldest and newest time of every block of 4096 events, so that a query by
+ * time skips blocks instead of rows even though the clock may have stepped. `log_state` remembers what retention took.
+ */
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite"
+import { pageBytesMax, pageRowsMax } from "../events/EventQuery.ts"
+import type { RetainLimits } from "../events/EventLog.ts"
+import type { Appended, Retained, ScanRange, ScanResult, StoreState, WireRow, WireRun } from "./protocol.ts"
+
+/** A block is what one page may look at, halved: a page spans at most three. Part of the file format. */
+const blockShift = 12
+
+/** Rows retention deletes in one request: about 10 ms of the store's thread, so that appends are not held up. */
+const retainRowsMax = 5000
+
+export const eventTableSchema = `
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, source TEXT NOT NULL, who TEXT,
+    level INTEGER NOT NULL, message TEXT NOT NULL, fields TEXT
+  ) STRICT;
+  CREATE TABLE event_spans (block INTEGER PRIMARY KEY, oldest INTEGER NOT NULL, newest INTEGER NOT NULL) STRICT;
+  CREATE TABLE log_state (one INTEGER PRIMARY KEY CHECK (one = 1), removed_through INTEGER NOT NULL) STRICT;
+  INSERT INTO log_state VALUES (1, 0);
+`
+
+export class EventTable {
+  private readonly db: DatabaseSync
+  private readonly insert: StatementSync
+  private readonly insertSpan: StatementSync
+  private readonly blockAfter: StatementSync
+  private readonly blockBefore: StatementSync
+  private readonly firstYoung: StatementSync
+  private readonly scans = new Map<string, StatementSync>()
+  private first: number
+  private last: number
+  private removedThrough: number
+
+  constructor(db: DatabaseSync) {
+    this.db = db
+    this.insert = db.prepare(`INSERT INTO events SELECT ?1 + key, ?2, ?3, ?4, ?5, value, ?6 FROM json_each(?7)`)
+    this.insertSpan = db.prepare(
+      `INSERT INTO event_spans VALUES (?1, ?2, ?2) ON CONFLICT (block) DO UPDATE
+       SET oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest)`
+    )
+    this.blockAfter = db.prepare(
+      `SELECT block FROM event_spans WHERE block >= ?1 AND newest >= ?2 AND oldest < ?3 ORDER BY block LIMIT 1`
+    )
+    this.blockBefore = db.prepare(
+      `SELECT block FROM event_spans WHERE block <= ?1 AND newest >= ?2 AND oldest < ?3 ORDER BY block DESC LIMIT 1`
+    )
+    this.firstYoung = db.prepare(`SELECT min(seq) AS seq FROM events WHERE seq BETWEEN ?1 AND ?2 AND received_at >= ?3`)
+    this.removedThrough = Number(db.prepare(`SELECT removed_through FROM log_state`).get()?.["removed_through"] ?? 0)
+    const seqs = db.prepare(`SELECT min(seq) AS first, max(seq) AS last FROM events`).get()
+    this.last = Number(seqs?.["last"] ?? this.removedThrough)
+    this.first = Number(seqs?.["first"] ?? this.last + 1)
+  }
+
+  append(runs: ReadonlyArray<WireRun>): Appended {
+    const first = this.last + 1
+    let next = first
+    this.db.exec("BEGIN IMMEDIATE")
+    try {
+      for (const run of runs) {
+        this.insert.run(next, run.receivedAt, run.source, run.who, run.level, run.fields, run.messages)
+        const end = next + run.count
+        for (let block = next >> blockShift; block <= (end - 1) >> blockShift; block++) {
+          this.insertSpan.run(block, run.receivedAt)
+        }
+        next = end
+      }
+      this.db.exec("COMMIT")
+    } catch (error) {
+      this.rollback()
+      throw error
+    }
+    this.last = next - 1
+    return { tag: "appended", range: { first, last: this.last } }
+  }
+
+  scan(range: ScanRange): ScanResult {
+    const low = Math.max(range.from, this.first)
+    const high = Math.min(range.to, this.last)
+    const start = this.startOf(range, low, high)
+    if (start === undefined) return { tag: "scanned", rows: [], through: range.newestFirst ? low : high, done: true }
+    const filtered = range.since !== null || range.until !== null || hasFilters(range)
+    const span = filtered ? pageRowsMax : Math.min(pageRowsMax, range.limit)
+    const from = range.newestFirst ? Math.max(low, start - span + 1) : start
+    const to = range.newestFirst ? start : Math.min(high, start + span - 1)
+    const rows: Array<WireRow> = []
+    let bytes = 0
+    for (const row of this.select(range, from, to)) {
+      rows.push(row)
+      bytes += row[6].length + (row[7]?.length ?? 0)
+      if (rows.length === range.limit || bytes >= pageBytesMax) {
+        return { tag: "scanned", rows, through: row[0], done: row[0] === (range.newestFirst ? low : high) }
+      }
+    }
+    return range.newestFirst
+      ? { tag: "scanned", rows, through: from, done: from <= low }
+      : { tag: "scanned", rows, through: to, done: to >= high }
+  }
+
+  retain(limits: RetainLimits): Retained {
+    let through = this.removedThrough
+    const surplus = (seq: number) => {
+      through = Math.max(through, Math.min(seq, this.last))
+    }
+    if (limits.maxCount > 0) surplus(this.last - limits.maxCount)
+    if (limits.maxBytes > 0 && this.bytes() > limits.maxBytes) surplus(this.first + retainRowsMax - 1)
+    if (limits.receivedBefore !== null) {
+      surplus(this.lastBefore(limits.receivedBefore))
+    }
+    const target = Math.min(through, this.first + retainRowsMax - 1)
+    if (target < this.first) return { ...this.state(), tag: "retained", removed: null, more: false }
+    const removed = { first: this.first, last: target }
+    this.db.exec("BEGIN IMMEDIATE")
+    try {
+      this.db.prepare(`DELETE FROM events WHERE seq <= ?`).run(target)
+      this.db.prepare(`DELETE FROM event_spans WHERE block < ?`).run((target + 1) >> blockShift)
+      this.db.prepare(`UPDATE log_state SET removed_through = ?`).run(target)
+      this.db.exec("COMMIT")
+    } catch (error) {
+      this.rollback()
+      throw error
+    }
+    this.first = target + 1
+    this.removedThrough = target
+    return { ...this.state(), tag: "retained", removed, more: target < through || this.overweight(limits) }
+  }
+
+  state(): StoreState {
+    return {
+      tag: "state",
+      first: this.first,
+      last: this.last,
+      removedThrough: this.removedThrough,
+      bytes: this.bytes()
+    }
+  }
+
+  /** The newest event of the old end whose successors only are young enough; the clock may have stepped in between. */
+  private lastBefore(cutoff: bigint): number {
+    const block = this.blockAfter.get(0, cutoff, latest)?.["block"]
+    if (block === undefined) return this.last
+    const from = Number(block) << blockShift
+    const young = this.firstYoung.get(from, from + (1 << blockShift) - 1, cutoff)?.["seq"]
+    return typeof young === "number" ? young - 1 : from - 1
+  }
+
+  private overweight(limits: RetainLimits): boolean {
+    return limits.maxBytes > 0 && this.first <= this.last && this.bytes() > limits.maxBytes
+  }
+
+  private bytes(): number {
+    const pragma = (name: string) => Number(Object.values(this.db.prepare(`PRAGMA ${name}`).get() ?? { v: 0 })[0])
+    return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size")
+  }
+
+  /** Where a scan begins: at its end of the range, or at the first block whose times overlap the ones asked for. */
+  private startOf(range: ScanRange, low: number, high: number): number | undefined {
+    if (low > high) return undefined
+    const edge = range.newestFirst ? high : low
+    if (range.since === null && range.until === null) return edge
+    const lookup = range.newestFirst ? this.blockBefore : this.blockAfter
+    const found = lookup.get(edge >> blockShift, range.since ?? earliest, range.until ?? latest)?.["block"]
+    if (found === undefined) return undefined
+    const block = Number(found)
+    const start = range.newestFirst
+      ? Math.min(high, ((block + 1) << blockShift) - 1)
+      : Math.max(low, block << blockShift)
+    return start < low || start > high ? undefined : start
+  }
+
+  private *select(range: ScanRange, from: number, to: number): Generator<WireRow> {
+    const conditions = ["seq BETWEEN ? AND ?"]
+    const values: Array<string | number | bigint> = [from, to]
+    const where = (condition: string, ...given: ReadonlyArray<string | number | bigint>) => {
+      conditions.push(condition)
+      values.push(...given)
+    }
+    if (range.since !== null) where("received_at >= ?", range.since)
+    if (range.until !== null) where("received_at < ?", range.until)
+    if (range.source !== null) where("source = ?", range.source)
+    if (range.levels !== null) where(`level IN (${range.levels.map(() => "?").join()})`, ...range.levels)
+    for (const pattern of range.patterns) where(`message LIKE ? ESCAPE '\\'`, pattern)
+    const sql = `SELECT seq, received_at / 1000000000 AS s, received_at % 1000000000 AS ns, source, who, level, message, fields
+      FROM events WHERE ${conditions.join(" AND ")} ORDER BY seq ${range.newestFirst ? "DESC" : "ASC"} LIMIT ?`
+    for (const row of this.prepared(sql).iterate(...values, range.limit)) yield toRow(row)
+  }
+
+  /** At most one statement for each combination of filters: levels (5) and terms are bounded by the query's schema. */
+  private prepared(sql: string): StatementSync {
+    let statement = this.scans.get(sql)
+    if (statement === undefined) {
+      statement = this.db.prepare(sql)
+      this.scans.set(sql, statement)
+    }
+    return statement
+  }
+
+  private rollback(): void {
+    // SQLite has rolled back by itself after a full disk or an I/O error; a second ROLLBACK would hide the first error.
+    if (this.db.isTransaction) this.db.exec("ROLLBACK")
+  }
+}
+
+const toRow = (row: Record<string, SQLOutputValue>): WireRow => [
+  Number(row["seq"]),
+  Number(row["s"]),
+  Number(row["ns"]),
+  String(row["source"]),
+  textOrNull(row["who"]),
+  Number(row["level"]),
+  String(row["message"]),
+  textOrNull(row["fields"])
+]
+
+const textOrNull = (value: SQLOutputValue | undefined): string | null => (typeof value === "string" ? value : null)
+
+const hasFilters = (range: ScanRange): boolean =>
+  range.source !== null || range.levels !== null || range.patterns.length > 0
+
+const earliest = -(2n ** 63n)
+const latest = 2n ** 63n - 1n

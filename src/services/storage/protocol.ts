@@ -1,0 +1,75 @@
+/**
+ * What the main thread and the storage worker say to each other. Both ends are this program in the same version, so
+ * these are types, not schemas. One answer for each request, matched by id; the worker answers in order.
+ */
+import type { SeqRange } from "../events/Event.ts"
+import type { LogBounds, RetainLimits, RetainResult } from "../events/EventLog.ts"
+
+/** An EventRun ready for the store: the messages are one JSON array, which SQLite unpacks itself. */
+export interface WireRun {
+  readonly receivedAt: bigint
+  readonly source: string
+  readonly who: string | null
+  /** Index into `levels`. */
+  readonly level: number
+  readonly fields: string | null
+  readonly messages: string
+  readonly count: number
+}
+
+/** seq, seconds, nanoseconds within the second, source, who, level, message, fields: cheaper to clone than objects. */
+export type WireRow = readonly [number, number, number, string, string | null, number, string, string | null]
+
+export interface ScanRange {
+  readonly from: number
+  readonly to: number
+  readonly newestFirst: boolean
+  readonly limit: number
+  readonly since: bigint | null
+  readonly until: bigint | null
+  readonly source: string | null
+  readonly levels: ReadonlyArray<number> | null
+  /** LIKE patterns, escaped with a backslash. */
+  readonly patterns: ReadonlyArray<string>
+}
+
+export type StorageRequest =
+  | { readonly tag: "append"; readonly id: number; readonly runs: ReadonlyArray<WireRun> }
+  | { readonly tag: "scan"; readonly id: number; readonly range: ScanRange }
+  | { readonly tag: "retain"; readonly id: number; readonly limits: RetainLimits }
+  | { readonly tag: "state"; readonly id: number }
+  | { readonly tag: "close"; readonly id: number }
+
+export interface Appended {
+  readonly tag: "appended"
+  readonly range: SeqRange
+}
+
+export interface ScanResult {
+  readonly tag: "scanned"
+  readonly rows: ReadonlyArray<WireRow>
+  readonly through: number
+  readonly done: boolean
+}
+
+export interface StoreState extends LogBounds {
+  readonly tag: "state"
+}
+
+export interface Retained extends RetainResult {
+  readonly tag: "retained"
+}
+
+/**
+ * `full`: no room or read-only, rolled back. `busy`: another daemon holds the store. `corrupt`: not a store, damaged or
+ * from a newer version. `lost`: the connection can no longer be trusted (a failed fsync); the worker ends after it.
+ */
+export type StorageFaultKind = "full" | "busy" | "corrupt" | "failed" | "lost"
+
+export type StorageValue = Appended | ScanResult | Retained | StoreState | { readonly tag: "closed" }
+
+export type StorageAnswer =
+  | { readonly tag: "opened"; readonly state: StoreState }
+  | { readonly tag: "open-failed"; readonly kind: StorageFaultKind; readonly reason: string }
+  | { readonly tag: "ok"; readonly id: number; readonly value: StorageValue }
+  | { readonly tag: "fault"; readonly id: number; readonly kind: StorageFaultKind; readonly reason: string }

@@ -1,0 +1,58 @@
+/**
+ * The storage worker: owns the SQLite connection, so that an fsync of milliseconds stops nobody. Serves requests one by
+ * one, in order. Opens the store before anything else and says how that went; ends itself when its connection can no
+ * longer be trusted.
+ */
+import { parentPort, workerData } from "node:worker_threads"
+import { EventTable } from "./EventTable.ts"
+import { lockStore, makeStoreDirectory, openStore } from "./openStore.ts"
+import type { StorageAnswer, StorageRequest, StorageValue } from "./protocol.ts"
+import { faultOf } from "./sqliteFault.ts"
+
+const port = parentPort
+if (port === null) throw new Error("storage.worker is started by the daemon, as a worker thread")
+
+const answer = (message: StorageAnswer) => port.postMessage(message)
+
+const open = (directory: string) => {
+  makeStoreDirectory(directory)
+  const lock = lockStore(directory)
+  const db = openStore(directory)
+  return { lock, db, table: new EventTable(db) }
+}
+
+const serve = ({ lock, db, table }: ReturnType<typeof open>) => {
+  const perform = (request: StorageRequest): StorageValue => {
+    switch (request.tag) {
+      case "append":
+        return table.append(request.runs)
+      case "scan":
+        return table.scan(request.range)
+      case "retain":
+        return table.retain(request.limits)
+      case "state":
+        return table.state()
+      case "close":
+        db.close()
+        lock.close()
+        return { tag: "closed" }
+    }
+  }
+  port.on("message", (request: StorageRequest) => {
+    try {
+      answer({ tag: "ok", id: request.id, value: perform(request) })
+      if (request.tag === "close") port.close()
+    } catch (error) {
+      const fault = faultOf(error)
+      answer({ tag: "fault", id: request.id, ...fault })
+      if (fault.kind === "lost") port.close()
+    }
+  })
+  answer({ tag: "opened", state: table.state() })
+}
+
+try {
+  serve(open(String(workerData)))
+} catch (error) {
+  answer({ tag: "open-failed", ...faultOf(error) })
+}
