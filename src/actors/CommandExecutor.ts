@@ -9,6 +9,7 @@
  * after their answer; a lane is forgotten when it is empty. On stop every group gets TERM, then KILL, and whoever waits an
  * answer.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -18,8 +19,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import { attend, reapWait, stopGrace } from "../services/commands/Attendant.ts"
 import {
-  ActionBusy,
-  type ActiveCommand,
+  type ActionBusy,
   Executor,
   type ExecutorTotals,
   ExecutorUnavailable,
@@ -27,11 +27,23 @@ import {
   type RunRequest,
   type RunResult
 } from "../services/commands/Executor.ts"
+import {
+  busy,
+  isEmpty,
+  isFull,
+  type Job,
+  type Lane,
+  makeLane,
+  reportJob,
+  reportLane,
+  takeTurns
+} from "../services/commands/Lane.ts"
 import { Spawner } from "../services/commands/Spawner.ts"
 import * as Mailbox from "./kernel/Mailbox.ts"
 import { Supervisor } from "./kernel/Supervisor.ts"
 
 const actor = "CommandExecutor"
+const whyStopped = "the daemon is stopping"
 
 /** Messages are handled in microseconds; a mailbox this full means a thousand callers in one turn, who then wait. */
 const mailboxCapacity = 1024
@@ -39,32 +51,8 @@ const mailboxCapacity = 1024
 /** Commands that leave processes behind are few; beyond this the group that has lingered longest is ended early. */
 export const lingeringMax = 64
 
-/** Retry-After is a guess: at least a second, and not so long that a freed queue stays empty. */
-const retryAfterMax = 60
-
 /** How long the stop waits for commands that have had KILL and for their answers; then their fibers are interrupted. */
 const stopWait = Duration.sum(Duration.sum(stopGrace, reapWait), Duration.seconds(1))
-
-interface Job {
-  readonly id: number
-  readonly request: RunRequest
-  readonly askedAt: number
-  readonly result: Deferred.Deferred<RunResult, RunError>
-  /** Completed to end the command's group before its timeout. */
-  readonly endNow: Deferred.Deferred<void>
-  phase: "waiting" | "running" | "done"
-  pid: number | undefined
-}
-
-interface Lane {
-  readonly name: string
-  concurrency: number
-  queueLength: number
-  running: Array<Job>
-  waiting: Array<Job>
-  /** Of the last command that ended; what Retry-After is guessed from. */
-  lastDurationMs: number
-}
 
 type Message =
   | { readonly _tag: "Run"; readonly job: Job; readonly reply: Mailbox.Reply<void, ActionBusy> }
@@ -92,16 +80,17 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
     }
     let lastId = 0
 
-    const stopped = (name: string) => new ExecutorUnavailable({ name, why: "the daemon is stopping" })
+    const stopped = (name: string) => new ExecutorUnavailable({ name, why: whyStopped })
 
-    /** From here on the job holds no place in its lane, even if the message that says so were lost. */
-    const leave = (job: Job) =>
-      Effect.suspend(() => {
-        if (job.phase === "done") return Effect.void
-        job.phase = "done"
-        const tell = Effect.orDie(mailbox.tell({ _tag: "Freed", name: job.request.name }))
-        return Effect.raceFirst(tell, Deferred.await(stopping))
-      })
+    /** Says that a place is free. Who held it is `done` already, so a lost message delays only who waits. */
+    const freed = (job: Job) =>
+      Effect.raceFirst(Effect.orDie(mailbox.tell({ _tag: "Freed", name: job.request.name })), Deferred.await(stopping))
+
+    /** Gives the place back before the answer, so that a caller who asks again at once finds it free. */
+    const settleResult = (job: Job, result: Effect.Effect<RunResult, RunError>) => {
+      job.phase = "done"
+      return Deferred.doneUnsafe(job.result, result)
+    }
 
     const linger = (job: Job) =>
       Effect.suspend(() => {
@@ -114,15 +103,15 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
         return Effect.andThen(Effect.logWarning(what), Deferred.succeed(oldest.endNow, undefined))
       })
 
-    const answer = (job: Job, result: RunResult) =>
-      Effect.suspend(() => {
-        const lane = lanes.get(job.request.name)
-        if (lane !== undefined) lane.lastDurationMs = result.durationMs
-        totals.finished += 1
-        if (result.timedOut) totals.timedOut += 1
-        Deferred.doneUnsafe(job.result, Effect.succeed(result))
-        return Effect.andThen(linger(job), leave(job))
-      })
+    const answer = Effect.fnUntraced(function* (job: Job, result: RunResult, lingers: boolean) {
+      const lane = lanes.get(job.request.name)
+      if (lane !== undefined) lane.lastDurationMs = result.durationMs
+      totals.finished += 1
+      if (result.timedOut) totals.timedOut += 1
+      if (lingers) yield* linger(job)
+      settleResult(job, Effect.succeed(result))
+      yield* freed(job)
+    })
 
     const runJob = (job: Job) =>
       Effect.scoped(
@@ -131,58 +120,42 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
           job.pid = command.pid
           totals.started += 1
           const { endNow } = job
-          yield* attend(command, job.request, { endNow, stopping, answer: (result) => answer(job, result) })
+          yield* attend(command, job.request, { endNow, stopping, answer: (...end) => answer(job, ...end) })
         })
       ).pipe(
-        Effect.exit,
-        Effect.flatMap((exit) => {
+        Effect.onExit((exit) => {
           lingering.delete(job)
-          if (Exit.isFailure(exit)) {
-            const unanswered = Deferred.doneUnsafe(job.result, Effect.failCause(exit.cause))
-            if (unanswered) totals.failed += 1
-            else
-              return Effect.andThen(Effect.logWarning(`after ${job.request.name} had answered`, exit.cause), leave(job))
-          }
-          return leave(job)
-        })
+          if (Exit.isSuccess(exit)) return Effect.void
+          const { name } = job.request
+          const failure = Cause.hasInterruptsOnly(exit.cause)
+            ? Effect.fail(stopped(name))
+            : Effect.failCause(exit.cause)
+          if (!settleResult(job, failure)) return Effect.logWarning(`after ${name} had answered`, exit.cause)
+          totals.failed += 1
+          return freed(job)
+        }),
+        Effect.exit,
+        Effect.asVoid
       )
 
-    /** Forgets who has left, starts whoever's turn it is, and the lane itself when nobody is in it. */
+    /** Starts whoever's turn it is, and forgets the lane itself when nobody is in it. */
     const settle = Effect.fnUntraced(function* (lane: Lane) {
-      lane.running = lane.running.filter((job) => job.phase === "running")
-      lane.waiting = lane.waiting.filter((job) => job.phase === "waiting")
-      while (lane.running.length < lane.concurrency) {
-        const job = lane.waiting.shift()
-        if (job === undefined) break
-        job.phase = "running"
-        lane.running.push(job)
-        yield* FiberSet.run(fibers, runJob(job))
-      }
-      if (lane.running.length === 0 && lane.waiting.length === 0) lanes.delete(lane.name)
+      for (const job of takeTurns(lane)) yield* FiberSet.run(fibers, runJob(job))
+      if (isEmpty(lane)) lanes.delete(lane.name)
     })
-
-    const busy = (lane: Lane) => {
-      totals.refused += 1
-      const turns = (lane.waiting.length + 1) / lane.concurrency
-      const seconds = Math.ceil((turns * lane.lastDurationMs) / 1000)
-      return new ActionBusy({
-        name: lane.name,
-        running: lane.running.length,
-        queued: lane.waiting.length,
-        retry_after_seconds: Math.min(Math.max(seconds, 1), retryAfterMax)
-      })
-    }
 
     const admit = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<void, ActionBusy> {
       if (job.phase !== "waiting") return
       const { name, concurrency, queueLength } = job.request
-      const lane = lanes.get(name) ?? { name, concurrency, queueLength, running: [], waiting: [], lastDurationMs: 0 }
-      lanes.set(name, lane)
+      const lane = lanes.get(name) ?? makeLane(name)
       // The newest request knows the configuration in force.
       lane.concurrency = Math.max(1, concurrency)
       lane.queueLength = queueLength
       yield* settle(lane)
-      if (lane.running.length >= lane.concurrency && lane.waiting.length >= lane.queueLength) return yield* busy(lane)
+      if (isFull(lane)) {
+        totals.refused += 1
+        return yield* busy(lane)
+      }
       lane.waiting.push(job)
       lanes.set(name, lane)
       yield* settle(lane)
@@ -212,12 +185,22 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
       Effect.suspend(() => {
         if (job.phase === "done") return Effect.void
         totals.abandoned += 1
-        if (job.phase === "waiting") return leave(job)
+        if (job.phase === "waiting") {
+          job.phase = "done"
+          return Effect.void
+        }
         return job.request.onAbandon === "terminate" ? Deferred.succeed(job.endNow, undefined) : Effect.void
       })
 
+    /** Takes a request back that nobody will start; one that was started has its answer coming. */
+    const giveUp = (job: Job, why: string) =>
+      Effect.suspend(() => {
+        if (job.phase !== "waiting") return Effect.void
+        job.phase = "done"
+        return Effect.fail(new ExecutorUnavailable({ name: job.request.name, why }))
+      })
+
     const run = Effect.fnUntraced(function* (request: RunRequest): Effect.fn.Return<RunResult, RunError> {
-      const { name } = request
       const job: Job = {
         id: (lastId += 1),
         request,
@@ -230,35 +213,20 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
       const admitted = mailbox
         .ask<void, ActionBusy>((reply) => ({ _tag: "Run", job, reply }))
         .pipe(
-          Effect.catchTag("ActorRestarted", (error) =>
-            Effect.andThen(abandon(job), Effect.fail(new ExecutorUnavailable({ name, why: error.message })))
-          ),
+          Effect.catchTag("ActorRestarted", (error) => giveUp(job, error.message)),
           // Not with this mailbox, which lets senders wait, and this ask, which has no deadline.
           Effect.catchTag(["MailboxFull", "AskTimedOut"], Effect.die)
         )
-      const refuseWhenStopping = Effect.andThen(Deferred.await(stopping), Effect.fail(stopped(name)))
-      return yield* Effect.raceFirst(refuseWhenStopping, admitted).pipe(
+      const refused = Effect.andThen(Deferred.await(stopping), giveUp(job, whyStopped))
+      return yield* Effect.raceFirst(refused, admitted).pipe(
         Effect.andThen(Deferred.await(job.result)),
         Effect.onInterrupt(() => abandon(job))
       )
     })
 
-    const active = (job: Job): ActiveCommand => {
-      const { id, askedAt, pid } = job
-      return { id, askedAt, pid, who: job.request.who, why: job.request.why }
-    }
-
     const report = Effect.sync(() => ({
-      lanes: [...lanes.values()].map(({ name, concurrency, queueLength, running, waiting }) => ({
-        name,
-        concurrency,
-        queueLength,
-        running: running.filter((job) => job.phase === "running").map(active),
-        waiting: waiting
-          .filter((job) => job.phase === "waiting")
-          .map(({ id, askedAt, request: { who, why } }, n) => ({ id, askedAt, who, why, position: n + 1 }))
-      })),
-      lingering: [...lingering].map((job) => ({ name: job.request.name, ...active(job) })),
+      lanes: [...lanes.values()].map(reportLane).filter(({ running, waiting }) => running.length + waiting.length > 0),
+      lingering: [...lingering].map((job) => ({ name: job.request.name, ...reportJob(job) })),
       totals: { ...totals }
     }))
 
@@ -268,8 +236,7 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
       Effect.gen(function* () {
         yield* Deferred.succeed(stopping, undefined)
         for (const lane of lanes.values()) {
-          for (const job of lane.waiting) Deferred.doneUnsafe(job.result, Effect.fail(stopped(lane.name)))
-          lane.waiting = []
+          for (const job of lane.waiting) settleResult(job, Effect.fail(stopped(lane.name)))
         }
         yield* Effect.interruptible(Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopWait))
       })

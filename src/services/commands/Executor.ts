@@ -1,0 +1,136 @@
+/**
+ * The one way anything in the daemon starts a process. A request says what to run and under which bounds; its answer
+ * comes when the command's own process has ended, whatever the processes do that it started. Served by the actor
+ * CommandExecutor.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { CommandLost, CommandSpec, ExitStatus, SpawnError, StreamOutput } from "./Spawner.ts"
+
+/** As many commands of this name run and wait as may. */
+export class ActionBusy extends Schema.TaggedError<ActionBusy>()(
+  "ActionBusy",
+  { name: Schema.String, running: Schema.Int, queued: Schema.Int, retry_after_seconds: Schema.Int },
+  { httpApiStatus: 429 }
+) {
+  override get message() {
+    return `${this.name} is busy: ${this.running} running, ${this.queued} waiting; try again in ${this.retry_after_seconds} s`
+  }
+}
+
+/** The executor is stopping, or failed while it took the request. */
+export class ExecutorUnavailable extends Schema.TaggedError<ExecutorUnavailable>()(
+  "ExecutorUnavailable",
+  { name: Schema.String, why: Schema.String },
+  { httpApiStatus: 503 }
+) {
+  override get message() {
+    return `${this.name} was not run: ${this.why}`
+  }
+}
+
+export type RunError = ActionBusy | SpawnError | CommandLost | ExecutorUnavailable
+
+export interface RunRequest extends CommandSpec {
+  /** What concurrency and queue are counted by; the name of the action, for one. */
+  readonly name: string
+  /** From the start of the command to TERM for what is left of its group. */
+  readonly timeout: Duration.Duration
+  /** How long output may still come after the command's own process ended. */
+  readonly outputGrace: Duration.Duration
+  /** From TERM to KILL. */
+  readonly killGrace: Duration.Duration
+  /** How many commands of this name may run at once; at least 1. */
+  readonly concurrency: number
+  /** How many more may wait for their turn. */
+  readonly queueLength: number
+  /** What becomes of a running command whose caller is gone; one that waits for its turn is dropped either way. */
+  readonly onAbandon: "continue" | "terminate"
+  readonly who: string
+  readonly why?: string | undefined
+}
+
+export const runDefaults = {
+  /** Longer than any boot-time setup script, short enough that a hung one is gone within the hour. */
+  timeout: Duration.minutes(10),
+  /** The command's own output lies in the pipe when it ends; this is for a busy machine to read it. */
+  outputGrace: Duration.millis(100),
+  killGrace: Duration.seconds(5),
+  /** A screenful and more at either end; a thousand results of this size are still no burden. */
+  headBytes: 32 * 1024,
+  tailBytes: 32 * 1024,
+  concurrency: 4,
+  queueLength: 16,
+  onAbandon: "continue"
+} as const satisfies Partial<RunRequest>
+
+export interface RunResult {
+  readonly exit: ExitStatus
+  /** The timeout passed before the command's own process had ended. */
+  readonly timedOut: boolean
+  /** From the start to the end of the command's own process. */
+  readonly durationMs: number
+  readonly pid: number
+  /** UNIX time in milliseconds. */
+  readonly startedAt: number
+  readonly stdout: StreamOutput
+  readonly stderr: StreamOutput
+}
+
+export interface WaitingCommand {
+  readonly id: number
+  readonly who: string
+  readonly why: string | undefined
+  /** UNIX time in milliseconds at which it was asked for. */
+  readonly askedAt: number
+  /** 1 is the next to run. */
+  readonly position: number
+}
+
+export interface ActiveCommand extends Omit<WaitingCommand, "position"> {
+  /** Undefined for the moment between the decision to start and the start. */
+  readonly pid: number | undefined
+}
+
+export interface LaneReport {
+  readonly name: string
+  readonly concurrency: number
+  readonly queueLength: number
+  readonly running: ReadonlyArray<ActiveCommand>
+  readonly waiting: ReadonlyArray<WaitingCommand>
+}
+
+export interface ExecutorReport {
+  /** Names with a command that runs or waits. */
+  readonly lanes: ReadonlyArray<LaneReport>
+  /** Commands that have answered while members of their group live on. */
+  readonly lingering: ReadonlyArray<ActiveCommand & { readonly name: string }>
+  /** Since the daemon started. */
+  readonly totals: ExecutorTotals
+}
+
+export interface ExecutorTotals {
+  readonly started: number
+  /** Answered with a result, whatever the exit status. */
+  readonly finished: number
+  readonly timedOut: number
+  /** Not started, or lost track of. */
+  readonly failed: number
+  /** Refused with `ActionBusy`. */
+  readonly refused: number
+  /** Callers that left before the answer. */
+  readonly abandoned: number
+  /** Groups ended before their timeout because too many lingered. */
+  readonly evicted: number
+}
+
+export class Executor extends Context.Service<
+  Executor,
+  {
+    /** Runs the command in its turn. Interrupting it leaves the queue, or does what `onAbandon` says. */
+    readonly run: (request: RunRequest) => Effect.Effect<RunResult, RunError>
+    readonly report: Effect.Effect<ExecutorReport>
+  }
+>()("systemapi/services/commands/Executor") {}

@@ -1,0 +1,44 @@
+/**
+ * What the spawner and its worker say to each other. Both ends are built from these sources and the channel is memory
+ * of one process, so messages are typed here and not decoded again.
+ */
+import type { StreamOutput } from "./OutputText.ts"
+
+/** The command's own process ended by itself, or a signal ended it. */
+export type ExitStatus =
+  | { readonly _tag: "Exited"; readonly code: number }
+  | { readonly _tag: "Signaled"; readonly signal: string }
+
+export interface CommandOutput {
+  readonly stdout: StreamOutput
+  readonly stderr: StreamOutput
+}
+
+export interface CommandSpec {
+  /** The program, then its arguments as they are: no shell reads them. */
+  readonly argv: readonly [string, ...Array<string>]
+  /** The whole environment; nothing of the daemon's own is added. */
+  readonly env: Readonly<Record<string, string>>
+  /** The daemon's own directory when left out. */
+  readonly cwd?: string | undefined
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+  /** How many of the first and of the last bytes of each stream are kept. */
+  readonly headBytes: number
+  readonly tailBytes: number
+}
+
+export type ToWorker =
+  | { readonly _tag: "Spawn"; readonly id: number; readonly spec: CommandSpec }
+  /** Answer with the output read so far; what comes later is read and dropped. */
+  | { readonly _tag: "CloseOutput"; readonly id: number }
+  /** Close the pipes and forget the command. */
+  | { readonly _tag: "Release"; readonly id: number }
+  /** End the thread. */
+  | { readonly _tag: "Stop" }
+
+export type FromWorker =
+  | { readonly _tag: "Spawned"; readonly id: number; readonly pid: number }
+  | { readonly _tag: "Failed"; readonly id: number; readonly code: string; readonly detail: string }
+  | { readonly _tag: "Ended"; readonly id: number; readonly status: ExitStatus }
+  | { readonly _tag: "Output"; readonly id: number; readonly output: CommandOutput }

@@ -1,0 +1,154 @@
+/**
+ * The thread that starts commands, because starting one blocks its thread for milliseconds. It reads their output
+ * (OutputCollector) and reports how they ended. It knows nothing of deadlines and sends no signals.
+ *
+ * Bounds: per command two collectors and two pipes, until the command is released. On failure of one command: that
+ * command's `Failed`. A bug here ends the thread, and the spawner deals with what was in flight.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { closeSync, statSync } from "node:fs"
+import { Socket } from "node:net"
+import type { Readable } from "node:stream"
+import { parentPort } from "node:worker_threads"
+import { OutputCollector } from "./OutputCollector.ts"
+import { toText } from "./OutputText.ts"
+import { closePipe, closePipes, type Pipe, takePipe } from "./Pipes.ts"
+import type { CommandSpec, FromWorker, ToWorker } from "./SpawnerProtocol.ts"
+
+if (parentPort === null) throw new Error("spawner.worker runs only as a worker thread")
+const port = parentPort
+
+interface Command {
+  readonly collectors: readonly [OutputCollector, OutputCollector]
+  readonly streams: Array<Readable>
+  openStreams: number
+  settled: boolean
+}
+
+const commands = new Map<number, Command>()
+
+const post = (message: FromWorker) => {
+  port.postMessage(message)
+}
+
+const settle = (id: number, command: Command) => {
+  if (command.settled) return
+  command.settled = true
+  const [stdout, stderr] = command.collectors
+  post({ _tag: "Output", id, output: { stdout: toText(stdout.end()), stderr: toText(stderr.end()) } })
+}
+
+const read = (id: number, command: Command, stream: Readable, collector: OutputCollector) => {
+  command.streams.push(stream)
+  stream.on("data", (chunk: Uint8Array) => {
+    // Read on after the output was given out: members of the group that go on writing must not block or get SIGPIPE.
+    if (!command.settled) collector.push(chunk)
+  })
+  // An unreadable pipe ends like a closed one; "close" follows.
+  stream.on("error", () => undefined)
+  stream.on("close", () => {
+    command.openStreams -= 1
+    if (command.openStreams === 0) settle(id, command)
+  })
+}
+
+const dropPipe = (pipe: Pipe | undefined) => {
+  if (pipe !== undefined) closePipe(pipe)
+}
+
+const readEnd = (pipe: Pipe): Readable => {
+  closeSync(pipe.write)
+  return new Socket({ fd: pipe.read, readable: true, writable: false })
+}
+
+const start = (id: number, spec: CommandSpec) => {
+  const [program, ...args] = spec.argv
+  const out = takePipe()
+  const err = takePipe()
+  let child: ChildProcess
+  try {
+    child = spawn(program, args, {
+      cwd: spec.cwd,
+      env: spec.env,
+      uid: spec.uid,
+      gid: spec.gid,
+      // A session, and so a process group, of its own: one signal reaches whatever it starts.
+      detached: true,
+      stdio: ["ignore", out?.write ?? "pipe", err?.write ?? "pipe"]
+    })
+  } catch (error) {
+    dropPipe(out)
+    dropPipe(err)
+    fail(id, spec, error)
+    return
+  }
+  if (child.pid === undefined) {
+    dropPipe(out)
+    dropPipe(err)
+    child.once("error", (error) => fail(id, spec, error))
+    return
+  }
+  // Said before anything else, so that a child this thread has started is never unknown to the spawner.
+  post({ _tag: "Spawned", id, pid: child.pid })
+  const command: Command = {
+    collectors: [
+      new OutputCollector(spec.headBytes, spec.tailBytes),
+      new OutputCollector(spec.headBytes, spec.tailBytes)
+    ],
+    streams: [],
+    openStreams: 2,
+    settled: false
+  }
+  commands.set(id, command)
+  const stdout = out === undefined ? child.stdout : readEnd(out)
+  const stderr = err === undefined ? child.stderr : readEnd(err)
+  if (stdout !== null) read(id, command, stdout, command.collectors[0])
+  if (stderr !== null) read(id, command, stderr, command.collectors[1])
+  child.once("exit", (code, signal) => {
+    const status =
+      signal === null ? ({ _tag: "Exited", code: code ?? 0 } as const) : ({ _tag: "Signaled", signal } as const)
+    post({ _tag: "Ended", id, status })
+  })
+}
+
+const fail = (id: number, spec: CommandSpec, error: unknown) => {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "UNKNOWN"
+  const detail = error instanceof Error ? error.message : String(error)
+  // The same ENOENT, EACCES or ENOTDIR is reported for the program and for the working directory.
+  const directoryIsBad = spec.cwd !== undefined && !isDirectory(spec.cwd)
+  post({ _tag: "Failed", id, code: directoryIsBad ? "BAD_DIRECTORY" : code, detail })
+}
+
+const isDirectory = (path: string): boolean => {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+port.on("message", (message: ToWorker) => {
+  switch (message._tag) {
+    case "Spawn":
+      start(message.id, message.spec)
+      return
+    case "CloseOutput": {
+      const { id } = message
+      const command = commands.get(id)
+      // One turn of the event loop first, which reads what lay in the pipes already: all that the command's own process
+      // wrote before it ended.
+      if (command !== undefined) setImmediate(() => settle(id, command))
+      return
+    }
+    case "Release": {
+      const command = commands.get(message.id)
+      commands.delete(message.id)
+      if (command !== undefined) for (const stream of command.streams) stream.destroy()
+      return
+    }
+    case "Stop":
+      process.exit()
+  }
+})
+
+process.once("exit", closePipes)
