@@ -1,0 +1,146 @@
+/**
+ * The daemon as one layer: capabilities, actors, listeners. Everything it does starts when the layer is built and ends,
+ * in the reverse order, when its scope closes: listeners first, then work in hand, then the last commit of the log.
+ *
+ * `platform` is where the daemon touches the machine; the test harness passes its own in place of any of it.
+ */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { FileSystem } from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as CommandExecutor from "../actors/CommandExecutor.ts"
+import * as ConfigReloader from "../actors/ConfigReloader.ts"
+import * as EventStore from "../actors/EventStore.ts"
+import { Supervisor } from "../actors/kernel/Supervisor.ts"
+import * as LifeRecorder from "../actors/LifeRecorder.ts"
+import * as PipeReader from "../actors/PipeReader.ts"
+import * as Retention from "../actors/Retention.ts"
+import type { BoundListener } from "../http/listener/Listener.ts"
+import { bindListeners } from "../http/system/bindListeners.ts"
+import { systemRoutes } from "../http/system/systemRoutes.ts"
+import { Actions } from "../services/actions/Actions.ts"
+import { BasicAuth } from "../services/auth/BasicAuth.ts"
+import { BasicSecret } from "../services/auth/BasicSecret.ts"
+import { readBootstrapToken } from "../services/auth/bootstrapToken.ts"
+import { FailureThrottle } from "../services/auth/FailureThrottle.ts"
+import type { Spawner } from "../services/commands/Spawner.ts"
+import * as SpawnerWorker from "../services/commands/SpawnerWorker.ts"
+import type { Config } from "../services/config/Config.ts"
+import { CurrentConfig } from "../services/config/CurrentConfig.ts"
+import type { Environment, Flags } from "../services/config/environment.ts"
+import { Disk } from "../services/files/Disk.ts"
+import { FileUploads } from "../services/files/FileUploads.ts"
+import { cleanLeftovers } from "../services/files/Leftovers.ts"
+import { Uploads } from "../services/files/Uploads.ts"
+import { Fifo } from "../services/fifo/Fifo.ts"
+import { Identity } from "../services/Identity.ts"
+import * as ProcessLog from "../services/log/ProcessLog.ts"
+import { Metrics } from "../services/metrics/Metrics.ts"
+import type { EventStorage, StoreUnusable } from "../services/storage/EventStorage.ts"
+import * as EventStorageWorker from "../services/storage/EventStorageWorker.ts"
+
+export interface DaemonOptions {
+  readonly config: Config
+  readonly version: string
+  /** Where a reload reads from. */
+  readonly source: { readonly path: string | undefined; readonly env: Environment; readonly flags: Flags }
+}
+
+/** Where the daemon touches the machine. */
+export type Platform = EventStorage | Spawner | Disk | Fifo | FileSystem
+
+export const platform = ({ config }: DaemonOptions): Layer.Layer<Platform, StoreUnusable> =>
+  Layer.mergeAll(
+    EventStorageWorker.layerWorker(config.store.directory),
+    SpawnerWorker.layerWorker,
+    Disk.layer,
+    Fifo.layer,
+    NodeFileSystem.layer
+  )
+
+export class Daemon extends Context.Service<Daemon, { readonly listeners: ReadonlyArray<BoundListener> }>()(
+  "systemapi/cli/Daemon"
+) {}
+
+/** Text the memory window of the newest events may weigh. */
+const recentBytesMax = 16 * 1024 * 1024
+
+/** Followers of the log read from memory while they are less than this many events behind. */
+const recentEventsMin = 4096
+
+const base = ({ config, version }: DaemonOptions) =>
+  Layer.mergeAll(
+    Supervisor.layer,
+    CurrentConfig.layer(config),
+    Identity.layer(version),
+    Metrics.layer,
+    FailureThrottle.layer
+  )
+
+const eventLog = ({ general }: Config) =>
+  EventStore.layer({ recent: { events: Math.max(recentEventsMin, general.log_max_entries), bytes: recentBytesMax } })
+
+const basicSecret = ({ general }: Config) => {
+  const { basic_auth_bootstrap_token_path: tokenPath, basic_auth_secret_path: path } = general
+  if (path === undefined) return BasicSecret.layerNone
+  return Layer.unwrap(
+    Effect.map(tokenPath === undefined ? Effect.undefined : readBootstrapToken(tokenPath), (bootstrapToken) =>
+      BasicSecret.layer({
+        path,
+        salt: general.basic_auth_secret_salt,
+        format: general.basic_auth_secret_format,
+        bootstrapToken
+      })
+    )
+  )
+}
+
+const pipes = ({ pipes: configured }: Config) =>
+  PipeReader.layerNoDeps(
+    configured.map(({ given_time, line_max_bytes, mode, path, skip_empty, source, trim }) => ({
+      path,
+      source,
+      mode,
+      trim,
+      skipEmpty: skip_empty,
+      givenTime: given_time,
+      lineMaxBytes: line_max_bytes
+    }))
+  )
+
+const retention = ({ events }: Config) =>
+  Retention.layer({ maxCount: events.max_count, maxBytes: events.max_bytes, maxAgeSeconds: events.max_age_s })
+
+const listeners = (options: DaemonOptions) =>
+  Layer.effect(
+    Daemon,
+    Effect.gen(function* () {
+      const { config } = options
+      yield* cleanLeftovers(writtenPaths(config))
+      const bound = yield* bindListeners(config, (own) => systemRoutes(config, own))
+      yield* Layer.build(ConfigReloader.layer({ ...options.source, alsoReload: bound.reloads }))
+      return Daemon.of({ listeners: bound.listeners })
+    })
+  )
+
+/** What this daemon replaces as a whole: a kill may have left its temporary file beside it. */
+const writtenPaths = ({ file_uploads, general, listeners: configured }: Config): ReadonlyArray<string> => [
+  ...[...file_uploads.values()].map(({ path }) => path),
+  ...(general.basic_auth_secret_path === undefined ? [] : [general.basic_auth_secret_path]),
+  ...configured.flatMap(({ tls }) => (tls === undefined ? [] : [tls.cert_path, tls.key_path]))
+]
+
+/** Needs the process log from outside: what goes wrong while this is built is logged too. */
+export const layer = (options: DaemonOptions) => {
+  const { config } = options
+  const auth = BasicAuth.layer.pipe(Layer.provideMerge(basicSecret(config)))
+  const log = Layer.mergeAll(eventLog(config), auth).pipe(Layer.provideMerge(base(options)))
+  const commands = Layer.mergeAll(CommandExecutor.layer, Uploads.layer).pipe(Layer.provideMerge(log))
+  const work = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
+  const parts = Layer.mergeAll(pipes(config), retention(config), LifeRecorder.layer).pipe(Layer.provideMerge(work))
+  return listeners(options).pipe(Layer.provideMerge(parts))
+}
+
+export const processLog = ({ general }: Config) =>
+  ProcessLog.layer({ json: general.log_json, debug: general.log_debug })

@@ -1,0 +1,140 @@
+/**
+ * `systemapi events export|import`: the event log out of a store and into one, as NDJSON. Export reads beside a running
+ * daemon; import takes the daemon's place, so the daemon must be stopped. Both go page by page, whatever the log's size.
+ */
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { createReadStream } from "node:fs"
+import { open } from "node:fs/promises"
+import { storeDirectory } from "../services/config/environment.ts"
+import { type EventRun, Level } from "../services/events/Event.ts"
+import { noFilters } from "../services/events/EventQuery.ts"
+import { LineSplitter, type SplitLine } from "../services/events/LineSplitter.ts"
+import { eventJson } from "../services/events/render.ts"
+import { parseTime } from "../services/events/time.ts"
+import { EventStorage } from "../services/storage/EventStorage.ts"
+import { layerWorker } from "../services/storage/EventStorageWorker.ts"
+import { EventTable } from "../services/storage/EventTable.ts"
+import { openStoreReadOnly } from "../services/storage/openStore.ts"
+import { toPage, toScanRange } from "../services/storage/wire.ts"
+import type { ExportOptions, ImportOptions } from "./Cli.ts"
+
+export class EventsCommandFailed extends Schema.TaggedError<EventsCommandFailed>()("EventsCommandFailed", {
+  message: Schema.String
+}) {}
+
+const failed = (what: string) => (error: unknown) =>
+  new EventsCommandFailed({ message: `${what}: ${error instanceof Error ? error.message : String(error)}` })
+
+/** Events in one piece of an export, and in one transaction of an import. */
+const pieceEvents = 5000
+
+const stdout = "/dev/stdout"
+const stdin = "/dev/stdin"
+
+export const exportEvents = Effect.fn("events.export")(function* ({ after, output, store }: ExportOptions) {
+  const directory = store ?? storeDirectory(process.env)
+  const db = yield* Effect.acquireRelease(
+    Effect.try({ try: () => openStoreReadOnly(directory), catch: failed(`event store ${directory}`) }),
+    (db) => Effect.sync(() => db.close())
+  )
+  const target = output === "-" ? stdout : output
+  const file = yield* Effect.acquireRelease(
+    Effect.tryPromise({ try: () => open(target, "w", 0o600), catch: failed(target) }),
+    (file) => Effect.promise(() => file.close())
+  )
+  const table = yield* Effect.try({ try: () => new EventTable(db), catch: failed(`event store ${directory}`) })
+  for (let through = after, done = false; !done;) {
+    const query = {
+      after: through,
+      before: Number.MAX_SAFE_INTEGER,
+      order: "oldest-first",
+      limit: pieceEvents
+    } as const
+    const page = yield* Effect.try({
+      try: () => toPage(table.scan(toScanRange({ ...query, filters: noFilters }))),
+      catch: failed(`event store ${directory}`)
+    })
+    const text = page.events.map((event) => `${eventJson(event)}\n`).join("")
+    yield* Effect.tryPromise({ try: () => file.appendFile(text), catch: failed(target) })
+    through = page.through
+    done = page.done
+  }
+}, Effect.scoped)
+
+/** As `export` writes them; `seq` is given anew, so an import into an empty store keeps the numbers. */
+const ExportedEvent = Schema.fromJsonString(
+  Schema.Struct({
+    seq: Schema.optionalKey(Schema.Int),
+    received_at: Schema.String,
+    source: Schema.String,
+    who: Schema.optionalKey(Schema.String),
+    level: Level,
+    message: Schema.String,
+    fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
+  })
+)
+
+const decode = Schema.decodeUnknownResult(ExportedEvent, { onExcessProperty: "error" })
+
+/** Far above any line that export writes. */
+const lineMaxBytes = 64 * 1024 * 1024
+
+const toRun = ({ text, tooLong }: SplitLine, line: number): Result.Result<EventRun, EventsCommandFailed> => {
+  const wrong = (why: string) => Result.fail(new EventsCommandFailed({ message: `line ${line}: ${why}` }))
+  if (tooLong) return wrong(`longer than ${lineMaxBytes} bytes`)
+  const decoded = decode(text)
+  if (Result.isFailure(decoded)) return wrong(decoded.failure.message.replaceAll("\n", " "))
+  const { fields, level, message, received_at, source, who } = decoded.success
+  const receivedAt = parseTime(received_at)
+  if (receivedAt === undefined) return wrong(`received_at: found ${JSON.stringify(received_at)}, allowed: RFC 3339`)
+  return Result.succeed({
+    receivedAt,
+    source: source.toWellFormed(),
+    who: who?.toWellFormed(),
+    level,
+    fields: fields === undefined ? undefined : JSON.stringify(fields).toWellFormed(),
+    messages: [message.toWellFormed()]
+  })
+}
+
+export const importEvents = Effect.fn("events.import")(function* ({ input, store }: ImportOptions) {
+  const directory = store ?? storeDirectory(process.env)
+  const path = input === "-" ? stdin : input
+  const imported = yield* Effect.gen(function* () {
+    const storage = yield* EventStorage
+    const splitter = new LineSplitter(lineMaxBytes)
+    let line = 0
+    let count = 0
+    const bytes = NodeStream.fromReadable<Uint8Array, EventsCommandFailed>({
+      evaluate: () => createReadStream(path),
+      onError: failed(path)
+    })
+    yield* Stream.concat(
+      Stream.map(bytes, (chunk) => splitter.push(chunk)),
+      Stream.suspend(() => Stream.succeed(splitter.end()))
+    ).pipe(
+      Stream.flattenIterable,
+      Stream.mapEffect((split) => {
+        line += 1
+        return split.text.trim() === "" && !split.tooLong
+          ? Effect.succeed([])
+          : Effect.map(Effect.fromResult(toRun(split, line)), (run) => [run])
+      }),
+      Stream.flattenIterable,
+      Stream.grouped(pieceEvents),
+      Stream.runForEach((runs) => {
+        count += runs.length
+        return Effect.mapError(storage.append(runs), (error) =>
+          failed(`event store ${directory}`)(new Error(error.reason))
+        )
+      })
+    )
+    return count
+  }).pipe(Effect.provide(layerWorker(directory)))
+  yield* Console.error(`${imported} events imported into ${directory}`)
+})

@@ -1,0 +1,32 @@
+/** `systemapi serve`: loads the configuration, builds the daemon and stays until a signal or a fault ends it. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Supervisor } from "../actors/kernel/Supervisor.ts"
+import { load } from "../services/config/ConfigFile.ts"
+import type { ServeOptions } from "./Cli.ts"
+import * as Daemon from "./Daemon.ts"
+import { version } from "./version.ts"
+
+export const serve = Effect.fn("serve")(function* ({ config: path, flags }: ServeOptions) {
+  const source = { path, env: process.env, flags }
+  const { config, warnings } = yield* load(path, process.env, flags)
+  for (const warning of warnings) yield* Console.error(`warning: ${warning}`)
+  const options = { config, version: version(), source }
+  const daemon = Daemon.layer(options).pipe(
+    Layer.provideMerge(Daemon.platform(options)),
+    Layer.provideMerge(Daemon.processLog(config))
+  )
+  yield* Effect.scoped(
+    Effect.flatMap(Layer.build(daemon), (context) =>
+      Effect.provideContext(
+        Effect.gen(function* () {
+          const supervisor = yield* Supervisor
+          yield* Effect.logInfo(`systemapi ${options.version} is ready`)
+          return yield* supervisor.join
+        }),
+        context
+      )
+    )
+  )
+})

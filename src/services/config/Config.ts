@@ -1,0 +1,115 @@
+/**
+ * The configuration the daemon works with: every default filled in, every shorthand written out, every mode a number.
+ *
+ * Keys keep the names they have in the file, so that one search finds a key from the sample to its use. Names that come
+ * from callers are looked up in Maps, where `constructor` is no entry. Values that may be secrets are Redacted: a
+ * configuration that ends up in a log shows none.
+ */
+import type * as Redacted from "effect/Redacted"
+import type { ArgumentSpec } from "./ArgumentSchema.ts"
+import type { Events, Limits, Telemetry } from "./BoundsSections.ts"
+import type { Api } from "./EdgeSections.ts"
+import type { General } from "./GeneralSection.ts"
+import type { ListenAddress } from "./ListenAddress.ts"
+
+/** `[general]` with the environment and the flags applied. */
+export interface GeneralConfig extends Omit<
+  General,
+  | "basic_auth_secret_path"
+  | "basic_auth_secret_salt"
+  | "basic_auth_bootstrap_token_path"
+  | "http_read_timeout_ms"
+  | "http_write_timeout_ms"
+  | "shell"
+> {
+  readonly basic_auth_secret_path: string | undefined
+  readonly basic_auth_secret_salt: Redacted.Redacted
+  readonly basic_auth_bootstrap_token_path: string | undefined
+  /** Undefined: none. */
+  readonly http_read_timeout_ms: number | undefined
+  readonly http_write_timeout_ms: number | undefined
+  /** The one asked for, here or with SHELL_TO_USE: a path, or a name to look up. Undefined: the usual ones. */
+  readonly shell: string | undefined
+}
+
+/** Where an entry was configured, as messages name it: `general.pipe_file`, `listeners[1]`. */
+interface Configured {
+  readonly key: string
+}
+
+export interface PipeConfig extends Configured {
+  readonly path: string
+  /** Unique among the pipes. */
+  readonly source: string
+  readonly trim: boolean
+  readonly skip_empty: boolean
+  readonly given_time: boolean
+  readonly line_max_bytes: number
+  readonly mode: number
+}
+
+export interface CertificatePaths {
+  readonly cert_path: string
+  readonly key_path: string
+}
+
+export interface ListenerConfig extends Configured {
+  readonly address: ListenAddress
+  readonly apis: ReadonlyArray<Api>
+  /** Undefined: no TLS. */
+  readonly tls: CertificatePaths | undefined
+  readonly max_connections: number
+  readonly socket_mode: number
+}
+
+/** Text for the shell, or a program and its arguments without one. */
+export type CommandLine =
+  | { readonly _tag: "Shell"; readonly text: string }
+  | { readonly _tag: "Argv"; readonly argv: readonly [string, ...ReadonlyArray<string>] }
+
+export interface ActionConfig {
+  readonly name: string
+  readonly command: CommandLine
+  readonly timeout_ms: number
+  readonly kill_grace_ms: number
+  readonly output_grace_ms: number
+  readonly output_head_bytes: number
+  readonly output_tail_bytes: number
+  readonly concurrency: number
+  readonly queue_length: number
+  readonly user: string | undefined
+  readonly group: string | undefined
+  readonly cwd: string | undefined
+  readonly env: Redacted.Redacted<Readonly<Record<string, string>>>
+  readonly inherit_env: boolean
+  readonly on_client_gone: "continue" | "terminate"
+  readonly require_post: boolean
+  readonly description: string
+  readonly args: ReadonlyArray<ArgumentSpec>
+}
+
+export interface UploadConfig {
+  readonly name: string
+  readonly path: string
+  readonly max_bytes: number
+  /** Undefined: that of the file that is there, 0644 for a new one. */
+  readonly mode: number | undefined
+  readonly owner: string | undefined
+  readonly group: string | undefined
+  /** Name of a configured action that requires no arguments. */
+  readonly then: string | undefined
+  readonly description: string
+}
+
+export interface Config {
+  readonly general: GeneralConfig
+  readonly store: { readonly directory: string }
+  readonly events: Events
+  readonly limits: Limits
+  readonly telemetry: Telemetry
+  /** At least one. */
+  readonly listeners: ReadonlyArray<ListenerConfig>
+  readonly pipes: ReadonlyArray<PipeConfig>
+  readonly actions: ReadonlyMap<string, ActionConfig>
+  readonly file_uploads: ReadonlyMap<string, UploadConfig>
+}

@@ -1,0 +1,34 @@
+/**
+ * The configuration file as a whole: the shape a TOML document must have, and the JSON Schema an editor reads.
+ *
+ * This is the file's own shape. What the daemon works with is `Config`, which `resolve` makes of it.
+ */
+import * as Schema from "effect/Schema"
+import { Actions } from "./ActionSection.ts"
+import { Events, Limits, Telemetry } from "./BoundsSections.ts"
+import { Listeners, Pipes } from "./EdgeSections.ts"
+import { General, Store } from "./GeneralSection.ts"
+import { section } from "./keys.ts"
+import { Uploads } from "./UploadSection.ts"
+
+export const ConfigDocument = Schema.Struct({
+  general: section(General, {}),
+  store: section(Store, {}),
+  events: section(Events, {}),
+  pipes: section(Pipes, []),
+  actions: section(Actions, {}),
+  file_uploads: section(Uploads, {}),
+  limits: section(Limits, {}),
+  listeners: section(Listeners, []),
+  telemetry: section(Telemetry, {})
+}).annotate({ title: "systemapi-config.toml", description: "Configuration of the systemapi daemon." })
+
+/** JSON Schema 2020-12 of the file, for editors: unknown keys are errors there, where a slip is cheapest to see. */
+export const jsonSchema = (): Record<string, unknown> => {
+  const document = Schema.toJsonSchemaDocument(ConfigDocument, { onExcessProperty: "error" })
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    ...document.schema,
+    ...(Object.keys(document.definitions).length === 0 ? {} : { $defs: document.definitions })
+  }
+}

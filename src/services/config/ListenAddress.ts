@@ -1,0 +1,58 @@
+/**
+ * Where a listener listens, and its one textual form: `host:port`, `:port` (every interface), `[v6]:port` or
+ * `unix:/path`. Names are not looked up here; a name that does not exist shows when the listener binds.
+ */
+import * as Result from "effect/Result"
+import { isIPv6 } from "node:net"
+
+export interface TcpAddress {
+  readonly _tag: "Tcp"
+  /** Undefined: every interface. An IPv6 address has no brackets here. */
+  readonly host: string | undefined
+  /** 0: whichever is free. */
+  readonly port: number
+}
+
+export interface UnixAddress {
+  readonly _tag: "Unix"
+  readonly path: string
+}
+
+export type ListenAddress = TcpAddress | UnixAddress
+
+export const allowed = "host:port, :port, [IPv6]:port or unix:/path"
+
+/** The kernel's sun_path has 108 bytes with its ending NUL. */
+const unixPathBytesMax = 107
+
+const hostPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/u
+
+const portMax = 65_535
+
+/** Fails with what is allowed. */
+export const parse = (text: string): Result.Result<ListenAddress, string> => {
+  if (text.startsWith("unix:")) {
+    const path = text.slice("unix:".length)
+    if (!path.startsWith("/") || path.includes("\0")) return Result.fail("unix: and an absolute path")
+    return Buffer.byteLength(path) > unixPathBytesMax
+      ? Result.fail(`a socket path of at most ${unixPathBytesMax} bytes`)
+      : Result.succeed({ _tag: "Unix", path })
+  }
+  const colon = text.lastIndexOf(":")
+  const portText = text.slice(colon + 1)
+  const port = Number(portText)
+  if (colon < 0 || !/^[0-9]{1,5}$/u.test(portText) || port > portMax) return Result.fail(allowed)
+  const host = text.slice(0, colon)
+  if (host === "") return Result.succeed({ _tag: "Tcp", host: undefined, port })
+  if (host.startsWith("[") && host.endsWith("]")) {
+    const v6 = host.slice(1, -1)
+    return isIPv6(v6) ? Result.succeed({ _tag: "Tcp", host: v6, port }) : Result.fail(allowed)
+  }
+  return hostPattern.test(host) ? Result.succeed({ _tag: "Tcp", host, port }) : Result.fail(allowed)
+}
+
+export const format = (address: ListenAddress): string => {
+  if (address._tag === "Unix") return `unix:${address.path}`
+  const host = address.host ?? ""
+  return `${host.includes(":") ? `[${host}]` : host}:${address.port}`
+}

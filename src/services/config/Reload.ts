@@ -1,0 +1,77 @@
+/**
+ * What a reload may change and what waits for a restart. Which keys are which is noted on their schemas (`live`), and
+ * actions and uploads may always change; this file compares and merges, it decides nothing.
+ */
+import * as Equal from "effect/Equal"
+import type * as Schema from "effect/Schema"
+import { Events, Limits, Telemetry } from "./BoundsSections.ts"
+import type { Config } from "./Config.ts"
+import { General, Store } from "./GeneralSection.ts"
+import { formatPath } from "./Problem.ts"
+import { liveNames, shapeOf } from "./SchemaShape.ts"
+
+export interface ConfigDiff {
+  /** What is in force from now on: the old configuration with the live changes of the new one. */
+  readonly config: Config
+  /** Keys that changed and are in force, as messages name them. */
+  readonly live: ReadonlyArray<string>
+  /** Keys that changed and wait for a restart. */
+  readonly restart: ReadonlyArray<string>
+}
+
+const sections = {
+  general: General,
+  store: Store,
+  events: Events,
+  limits: Limits,
+  telemetry: Telemetry
+} as const satisfies Partial<Record<keyof Config, Schema.Top>>
+
+type SectionName = keyof typeof sections
+
+const sectionNames: ReadonlyArray<SectionName> = ["general", "store", "events", "limits", "telemetry"]
+
+export const diff = (old: Config, next: Config): ConfigDiff => {
+  const live: Array<string> = []
+  const restart: Array<string> = []
+  for (const name of sectionNames) {
+    const mayChange = liveNames(shapeOf(sections[name]))
+    for (const key of changed(new Map(Object.entries(old[name])), new Map(Object.entries(next[name])))) {
+      ;(mayChange.has(key) ? live : restart).push(formatPath([name, key]))
+    }
+  }
+  for (const name of ["actions", "file_uploads"] as const) {
+    for (const key of changed<unknown>(old[name], next[name])) live.push(formatPath([name, key]))
+  }
+  // What a general key says has been named above; here are those with a table of their own.
+  for (const name of ["pipes", "listeners"] as const) {
+    for (const key of changed<unknown>(ownTables(old[name]), ownTables(next[name]))) restart.push(key)
+  }
+  return {
+    config: {
+      general: merge(General, old.general, next.general),
+      store: merge(Store, old.store, next.store),
+      events: merge(Events, old.events, next.events),
+      limits: merge(Limits, old.limits, next.limits),
+      telemetry: merge(Telemetry, old.telemetry, next.telemetry),
+      pipes: old.pipes,
+      listeners: old.listeners,
+      actions: next.actions,
+      file_uploads: next.file_uploads
+    },
+    live,
+    restart
+  }
+}
+
+const changed = <A>(old: ReadonlyMap<string, A>, next: ReadonlyMap<string, A>): ReadonlyArray<string> =>
+  [...new Set([...old.keys(), ...next.keys()])].filter((key) => !Equal.equals(old.get(key), next.get(key)))
+
+const ownTables = (entries: ReadonlyArray<{ readonly key: string }>): ReadonlyMap<string, unknown> =>
+  new Map(entries.filter((entry) => !entry.key.startsWith("general.")).map((entry) => [entry.key, entry]))
+
+/** The new section, but for the keys that wait for a restart. */
+const merge = <A extends object>(schema: Schema.Top, old: A, next: A): A => {
+  const live = liveNames(shapeOf(schema))
+  return { ...next, ...Object.fromEntries(Object.entries(old).filter(([key]) => !live.has(key))) }
+}

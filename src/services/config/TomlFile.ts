@@ -1,0 +1,116 @@
+/**
+ * Reads a TOML file: its text from the disk, the document it holds and the line of every key.
+ *
+ * Bounds: 1 MiB of a regular file. Opening never hangs on a FIFO. Messages of the parser that repeat what stands in the
+ * file are cut to the reason: a password without quotes is the likeliest thing to be no TOML value.
+ */
+import * as Effect from "effect/Effect"
+import * as Toml from "effect/encoding/Toml"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { constants } from "node:fs"
+import { open } from "node:fs/promises"
+import { type LineOf, scan } from "./TomlLines.ts"
+
+/** The original's sample has 30 lines; ten thousand actions fit in this. */
+export const fileBytesMax = 1_048_576
+
+/** The file cannot be had, or is no TOML. */
+export class TomlFileError extends Schema.TaggedError<TomlFileError>()("TomlFileError", {
+  path: Schema.String,
+  line: Schema.UndefinedOr(Schema.Int),
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.path}${this.line === undefined ? "" : `:${this.line}`}: ${this.reason}`
+  }
+}
+
+export interface TomlFile {
+  readonly document: Readonly<Record<string, unknown>>
+  readonly lineOf: LineOf
+}
+
+export const read = Effect.fn("TomlFile.read")(function* (path: string): Effect.fn.Return<TomlFile, TomlFileError> {
+  const bytes = yield* Effect.tryPromise({
+    try: () => readBounded(path),
+    catch: (cause) => new TomlFileError({ path, line: undefined, reason: readReason(cause) })
+  })
+  const parsed = parse(path, bytes)
+  return yield* Effect.fromResult(parsed)
+})
+
+export const parse = (path: string, bytes: Uint8Array): Result.Result<TomlFile, TomlFileError> => {
+  const text = decodeUtf8(bytes)
+  if (text === undefined) {
+    return Result.fail(new TomlFileError({ path, line: invalidLine(bytes), reason: "is not UTF-8" }))
+  }
+  return Result.mapBoth(Toml.parse(text), {
+    onSuccess: (document) => ({ document, lineOf: scan(text) }),
+    onFailure: ({ message }) => new TomlFileError({ path, ...syntaxFault(message) })
+  })
+}
+
+class Refused extends Error {}
+
+const readBounded = async (path: string): Promise<Uint8Array> => {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const stat = await file.stat()
+    if (!stat.isFile()) throw new Refused(stat.isDirectory() ? "is a directory, not a file" : "is not a regular file")
+    // One byte more than allowed tells whether there is more; the size of stat may be outdated by now.
+    const buffer = Buffer.alloc(fileBytesMax + 1)
+    let length = 0
+    while (length < buffer.length) {
+      const { bytesRead } = await file.read(buffer, length, buffer.length - length, length)
+      if (bytesRead === 0) break
+      length += bytesRead
+    }
+    if (length > fileBytesMax) throw new Refused(`is larger than ${fileBytesMax} bytes`)
+    return buffer.subarray(0, length)
+  } finally {
+    await file.close()
+  }
+}
+
+const readReason = (cause: unknown): string => {
+  if (cause instanceof Refused) return cause.message
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
+  if (code === "ENOENT") return "does not exist"
+  if (code === "EACCES" || code === "EPERM") return "may not be read by this user"
+  return `cannot be read (${typeof code === "string" ? code : String(cause)})`
+}
+
+const decodeUtf8 = (bytes: Uint8Array): string | undefined => {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** The line of the first byte sequence that is not UTF-8: the first that the decoder would replace. */
+const invalidLine = (bytes: Uint8Array): number | undefined => {
+  let line = 1
+  let start = 0
+  while (start <= bytes.length) {
+    const end = bytes.indexOf(0x0a, start)
+    // A line end is a byte of no other character, so lines can be decoded one by one.
+    if (decodeUtf8(bytes.subarray(start, end < 0 ? bytes.length : end)) === undefined) return line
+    if (end < 0) return undefined
+    start = end + 1
+    line += 1
+  }
+  return undefined
+}
+
+const syntaxFault = (message: string): { readonly line: number | undefined; readonly reason: string } => {
+  const place = /^(?<reason>[^]*) at line (?<line>\d+), column (?<column>\d+)$/u.exec(message)
+  if (place?.groups === undefined) return { line: undefined, reason: "is nested too deeply to be read" }
+  const { reason = "", line, column } = place.groups
+  // Of a wrong value the parser tells where it ends, which is no help.
+  const text = reason.startsWith("Invalid value ")
+    ? "not a TOML value (text needs quotes)"
+    : `${reason.replace(/^(Invalid date-time|Integer out of range) '[^]*'$/u, "$1")}, at column ${column}`
+  return { line: Number(line), reason: text.replace(/\p{Cc}/gu, "?").replace(/^./u, (first) => first.toLowerCase()) }
+}

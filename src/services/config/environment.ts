@@ -1,0 +1,60 @@
+/**
+ * What the environment and the command line say about the configuration. The file wins over the environment, which
+ * only moves defaults; flags win over both.
+ */
+import { describe, type Problem } from "./Problem.ts"
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface Flags {
+  readonly listen_addr?: string | undefined
+  readonly pipe_file?: string | undefined
+}
+
+/** The original's default. */
+const defaultLogMaxEntries = 1000
+
+/** `/logs` renders and keeps this many events in memory. */
+export const logMaxEntriesMax = 1_000_000
+
+const defaultStoreDirectory = "systemapi-state"
+
+/** systemd gives a list, of which the first is the unit's own. */
+export const storeDirectory = (env: Environment): string => {
+  const [first = ""] = (env["STATE_DIRECTORY"] ?? "").split(":")
+  return first === "" ? defaultStoreDirectory : first
+}
+
+/** An empty variable asks for nothing: that is how a unit file takes a setting back. */
+export const shell = (configured: string, env: Environment): string | undefined => {
+  if (configured !== "") return configured
+  const asked = env["SHELL_TO_USE"] ?? ""
+  return asked === "" ? undefined : asked
+}
+
+/** How many events the log endpoints show, and what was wrong with what asked for it. */
+export const logMaxEntries = (
+  configured: number,
+  env: Environment
+): { readonly value: number; readonly warnings: ReadonlyArray<Problem> } => {
+  const warnings: Array<Problem> = []
+  let value = configured
+  let asked: Pick<Problem, "path" | "outside"> = { path: ["general", "log_max_entries"] }
+  const given = env["MAX_EVENTS"] ?? ""
+  if (value <= 0 && given !== "") {
+    asked = { path: ["MAX_EVENTS"], outside: true }
+    // As the original reads it: what is no integer counts for nothing.
+    if (/^[+-]?\d{1,15}$/u.test(given)) value = Number(given)
+    else
+      warnings.push({
+        ...asked,
+        text: `found ${describe(given, false)}, allowed: an integer; ${defaultLogMaxEntries} is used`
+      })
+  }
+  if (value <= 0) value = defaultLogMaxEntries
+  if (value > logMaxEntriesMax) {
+    warnings.push({ ...asked, text: `found ${value}, which is too many; ${logMaxEntriesMax} is used` })
+    value = logMaxEntriesMax
+  }
+  return { value, warnings }
+}

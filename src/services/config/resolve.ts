@@ -1,0 +1,149 @@
+/**
+ * Makes the daemon's configuration of a document, the environment and the command line, or says everything that stands
+ * in the way. A section that is wrong is left out of the checks between sections, so that one mistake is told once.
+ */
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import { Events, Limits, Telemetry } from "./BoundsSections.ts"
+import type { Config, GeneralConfig } from "./Config.ts"
+import { ConfigDocument } from "./ConfigSchema.ts"
+import { decode } from "./decode.ts"
+import { Listeners, Pipes } from "./EdgeSections.ts"
+import { type Environment, type Flags, logMaxEntries, shell, storeDirectory } from "./environment.ts"
+import { General, Store } from "./GeneralSection.ts"
+import type { Problem } from "./Problem.ts"
+import { resolveListeners, resolvePipes } from "./resolveEdges.ts"
+import { resolveActions, resolveUploads } from "./resolveEntries.ts"
+import { isTable, shapeOf, valueAt } from "./SchemaShape.ts"
+import { unknownKeys } from "./unknownKeys.ts"
+
+export interface Resolved {
+  /** Undefined when there are problems. */
+  readonly config: Config | undefined
+  readonly problems: ReadonlyArray<Problem>
+  readonly warnings: ReadonlyArray<Problem>
+}
+
+type Document = Readonly<Record<string, unknown>>
+
+export const resolve = (document: Document, env: Environment, flags: Flags): Resolved => {
+  const problems: Array<Problem> = []
+  const warnings: Array<Problem> = []
+  const take = <S extends Schema.Top & { readonly DecodingServices: never }>(
+    schema: S,
+    name: string,
+    none: unknown
+  ): S["Type"] | undefined => {
+    const decoded = decode(schema, document[name] ?? none, [name])
+    if (Result.isSuccess(decoded)) return decoded.success
+    problems.push(...decoded.failure)
+    return undefined
+  }
+
+  const unknown = unknownKeys(shapeOf(ConfigDocument), document)
+  if (valueAt(document, ["general", "strict"]) === true) problems.push(...unknown)
+  else warnings.push(...unknown)
+
+  const fileGeneral = take(General, "general", {})
+  const store = take(Store, "store", {})
+  const events = take(Events, "events", {})
+  const limits = take(Limits, "limits", {})
+  const telemetry = take(Telemetry, "telemetry", {})
+  const filePipes = take(Pipes, "pipes", [])
+  const fileListeners = take(Listeners, "listeners", [])
+
+  problems.push(...flagProblems(flags))
+  const general = fileGeneral === undefined ? undefined : withFlags(fileGeneral, flags)
+  const listeners = flags.listen_addr === undefined ? fileListeners : []
+  warnings.push(...ignored(document, flags))
+
+  const actions = resolveActions(document["actions"], general)
+  const written = isTable(document["actions"]) ? Object.keys(document["actions"]) : []
+  const uploads = resolveUploads(document["file_uploads"], actions.entries, new Set(written))
+  problems.push(...actions.problems, ...uploads.problems)
+
+  // A wrong flag has been told already, and its value would be taken for a decoded one from here on.
+  if (general === undefined || limits === undefined || events === undefined || flagProblems(flags).length > 0) {
+    return { config: undefined, problems, warnings }
+  }
+  const pipes = filePipes === undefined ? undefined : resolvePipes(general, filePipes, events)
+  const edges = listeners === undefined ? undefined : resolveListeners(general, listeners, limits)
+  problems.push(...(pipes?.problems ?? []), ...(edges?.problems ?? []))
+  const entries = logMaxEntries(general.log_max_entries, env)
+  warnings.push(...entries.warnings)
+  if (
+    problems.length > 0 ||
+    store === undefined ||
+    telemetry === undefined ||
+    pipes === undefined ||
+    edges === undefined
+  ) {
+    return { config: undefined, problems, warnings }
+  }
+  const config: Config = {
+    general: generalConfig(general, entries.value, env),
+    store: { directory: store.directory ?? storeDirectory(env) },
+    events,
+    limits,
+    telemetry,
+    listeners: edges.entries,
+    pipes: pipes.entries,
+    actions: actions.entries,
+    file_uploads: uploads.entries
+  }
+  return { config, problems, warnings }
+}
+
+const withFlags = (general: General, flags: Flags): General => ({
+  ...general,
+  listen_addr: flags.listen_addr ?? general.listen_addr,
+  pipe_file: flags.pipe_file ?? general.pipe_file
+})
+
+/** The values of flags obey the rules of the keys they stand for. */
+const flagProblems = (flags: Flags): ReadonlyArray<Problem> =>
+  (["listen_addr", "pipe_file"] as const).flatMap((name) => {
+    if (flags[name] === undefined) return []
+    const decoded = decode(General.fields[name], flags[name], [`--${name.replace("_", "-")}`])
+    return Result.isSuccess(decoded) ? [] : decoded.failure.map((problem) => ({ ...problem, outside: true as const }))
+  })
+
+/** Keys whose values count for nothing because of others, which nobody would guess from a daemon that starts. */
+const ignored = (document: Document, flags: Flags): ReadonlyArray<Problem> => {
+  const warnings: Array<Problem> = []
+  const has = (...path: ReadonlyArray<string>) => valueAt(document, path) !== undefined
+  const listeners = document["listeners"]
+  if (Array.isArray(listeners) && listeners.length > 0) {
+    if (flags.listen_addr !== undefined)
+      warnings.push({ path: ["listeners"], text: "not used, because --listen-addr is given" })
+    else if (has("general", "listen_addr")) {
+      warnings.push({ path: ["general", "listen_addr"], text: "not used, because [[listeners]] is given" })
+    }
+  }
+  const secretPath = valueAt(document, ["general", "basic_auth_secret_path"]) ?? ""
+  if (has("general", "basic_auth_bootstrap_token_path") && secretPath === "") {
+    warnings.push({
+      path: ["general", "basic_auth_bootstrap_token_path"],
+      text: "not used, because there is no basic_auth_secret_path"
+    })
+  }
+  return warnings
+}
+
+const generalConfig = (general: General, entries: number, env: Environment): GeneralConfig => {
+  return {
+    ...general,
+    log_max_entries: entries,
+    basic_auth_secret_path: unlessEmpty(general.basic_auth_secret_path),
+    basic_auth_secret_salt: Redacted.make(general.basic_auth_secret_salt),
+    basic_auth_bootstrap_token_path: unlessEmpty(general.basic_auth_bootstrap_token_path),
+    http_read_timeout_ms: unlessNone(general.http_read_timeout_ms),
+    http_write_timeout_ms: unlessNone(general.http_write_timeout_ms),
+    shell: shell(general.shell, env)
+  }
+}
+
+const unlessEmpty = (text: string): string | undefined => (text === "" ? undefined : text)
+
+const unlessNone = (ms: number): number | undefined => (ms <= 0 ? undefined : ms)

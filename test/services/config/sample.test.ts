@@ -1,0 +1,136 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Toml from "effect/encoding/Toml"
+import * as Result from "effect/Result"
+import * as SchemaAST from "effect/SchemaAST"
+import { readFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
+import { load } from "../../../src/services/config/ConfigFile.ts"
+import { ConfigDocument } from "../../../src/services/config/ConfigSchema.ts"
+import { childOf, isTable, namesOf, notesAt, type Shape, shapeOf, valueAt } from "../../../src/services/config/SchemaShape.ts"
+import { loadText } from "./support.ts"
+
+const path = fileURLToPath(new URL("../../../systemapi-config.toml", import.meta.url))
+const sample = Effect.promise(() => readFile(path, "utf8"))
+
+/** Takes the "# " away from every line that is a header or a key behind it. */
+const uncomment = (text: string) => text.replace(/^# (?=\[{1,2}[\w.]+\]{1,2}$|[a-z_]+ = )/gmu, "")
+
+/** Commented lines that are examples, as the text above them says; all others show the default. */
+const examples = new Set([
+  "general.tls_cert_hosts",
+  "general.tls_cert_path",
+  "general.tls_key_path",
+  "store.directory",
+  "listeners.apis",
+  "pipes.path",
+  "pipes.source",
+  "listeners.address",
+  "listeners.tls_cert_path",
+  "listeners.tls_key_path",
+  "listeners.max_connections"
+])
+
+/** Every key the file may have, entries of named tables under `*`. */
+const everyKey = (shape: Shape, value: unknown, prefix: ReadonlyArray<string> = []): ReadonlyArray<string> => {
+  const names = namesOf(shape, value)
+  if (names !== undefined) {
+    return names.flatMap((name) => {
+      const child = childOf(shape, {}, name)
+      return child === undefined ? [] : everyKey(child, undefined, [...prefix, name])
+    })
+  }
+  const union = SchemaAST.isUnion(shape)
+  const element = childOf(shape, [], 0)
+  const entry = childOf(shape, {}, "any")
+  if (union && namesOf(shape, {}) !== undefined) return everyKey(shape, {}, prefix)
+  if (element !== undefined && namesOf(element, {}) !== undefined) return everyKey(element, {}, prefix)
+  if (entry !== undefined) return prefix.at(-1) === "env" ? [prefix.join(".")] : everyKey(entry, {}, [...prefix, "*"])
+  return [prefix.join(".")]
+}
+
+const keysIn = (value: unknown, prefix: ReadonlyArray<string> = []): ReadonlyArray<string> => {
+  if (Array.isArray(value) && value.some(isTable)) return value.flatMap((element) => keysIn(element, prefix))
+  if (!isTable(value) || prefix.at(-1) === "env") return [prefix.join(".")]
+  const named = prefix.length === 1 && ["actions", "file_uploads"].includes(prefix[0] ?? "")
+  return Object.entries(value).flatMap(([name, child]) => keysIn(child, [...prefix, named ? "*" : name]))
+}
+
+describe("the sample configuration", () => {
+  it.live("loads without a word", () =>
+    Effect.gen(function* () {
+      const { config, warnings } = yield* load(path, {})
+      assert.deepStrictEqual(warnings, [])
+      assert.deepStrictEqual(config.listeners[0]?.address, { _tag: "Tcp", host: "127.0.0.1", port: 3535 })
+      assert.strictEqual(config.listeners[0]?.tls, undefined)
+      assert.strictEqual(config.pipes[0]?.path, "pipe.fifo")
+      assert.strictEqual(config.general.basic_auth_secret_path, "basic-auth-secret.txt")
+      assert.deepStrictEqual(config.actions.get("echo_test")?.command, { _tag: "Shell", text: "echo test" })
+      assert.deepStrictEqual(
+        config.actions.get("greet")?.args.map(({ type }) => type),
+        ["string", "int", "enum", "bool"]
+      )
+      assert.strictEqual(config.file_uploads.get("testfile")?.path, "/tmp/testfile.txt")
+    })
+  )
+
+  it.live("is right in every line that is commented out, too", () =>
+    Effect.gen(function* () {
+      const text = uncomment(yield* sample)
+      const { config, warnings } = yield* loadText(text)
+      assert.strictEqual(warnings.length, 1)
+      assert.match(warnings[0] ?? "", /general\.listen_addr: not used, because \[\[listeners\]\] is given$/u)
+      assert.deepStrictEqual(config.actions.get("restart_web")?.command, {
+        _tag: "Argv",
+        argv: ["systemctl", "restart", "web.service"]
+      })
+      assert.strictEqual(config.file_uploads.get("web_config")?.then, "echo_test")
+    })
+  )
+
+  it.live("has every key there is", () =>
+    Effect.gen(function* () {
+      const document = Result.getOrThrow(Toml.parse(uncomment(yield* sample)))
+      const shown = new Set(keysIn(document))
+      const missing = everyKey(shapeOf(ConfigDocument), {}).filter((key) => !shown.has(key))
+      assert.deepStrictEqual(missing, [])
+    })
+  )
+
+  it.live("shows the defaults in what it comments out", () =>
+    Effect.gen(function* () {
+      const text = yield* sample
+      const document = Result.getOrThrow(Toml.parse(uncomment(text)))
+      const set = Result.getOrThrow(Toml.parse(text))
+      const wrong: Array<string> = []
+      for (const section of ["general", "store", "events", "limits", "telemetry", "pipes", "listeners"]) {
+        const table = Array.isArray(document[section]) ? document[section][0] : document[section]
+        const shape = childOf(shapeOf(ConfigDocument), {}, section)
+        const fields = shape === undefined ? undefined : Array.isArray(document[section]) ? childOf(shape, [], 0) : shape
+        for (const [name, value] of Object.entries(isTable(table) ? table : {})) {
+          const field = fields === undefined ? undefined : childOf(fields, {}, name)
+          if (valueAt(set, [section, name]) !== undefined || examples.has(`${section}.${name}`) || field === undefined) continue
+          if (SchemaAST.resolve(field)?.["default"] !== value) wrong.push(`${section}.${name}`)
+        }
+      }
+      assert.deepStrictEqual(wrong, [])
+    })
+  )
+})
+
+describe("every key", () => {
+  it("has words for what is allowed", () => {
+    const shape = shapeOf(ConfigDocument)
+    const keys = everyKey(shape, {})
+    assert.isAbove(keys.length, 80)
+    for (const key of keys) {
+      const parts = key.split(".")
+      const value = { pipes: [{}], listeners: [{}], actions: { "*": { args: [{}] } }, file_uploads: { "*": {} } }
+      const [section = "", ...rest] = parts
+      const inArray = section === "pipes" || section === "listeners" ? [section, 0, ...rest] : parts
+      const argument = inArray.indexOf("args")
+      const place = argument < 0 ? inArray : [...inArray.slice(0, argument + 1), 0, ...inArray.slice(argument + 1)]
+      assert.notStrictEqual(notesAt(shape, value, place).allowed, "another value", key)
+    }
+  })
+})
