@@ -1,0 +1,65 @@
+# Needs make and npm (any version, any Node): the Node that runs everything comes from npm into node_modules.
+# Every target installs what is missing, and does nothing where nothing changed.
+
+CONFIG ?= systemapi-config.toml
+SHELL  := /bin/sh
+MAKEFLAGS += --no-print-directory
+
+SOURCES := $(shell find src -name '*.ts' 2>/dev/null)
+
+# npm itself runs with the machine's own Node: an installation replaces the project's one under its feet.
+WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
+
+# The address in the sample, for the lines `make run` prints; an address without a host is reached at localhost.
+PORT = $(shell sed -n 's/^listen_addr *= *"[^"]*:\([0-9]*\)".*/\1/p' $(CONFIG) 2>/dev/null | head -n 1)
+URL  = http://localhost:$(or $(PORT),3535)
+
+.PHONY: help run test check build bench format clean
+
+help:
+	@echo "make run      install, build and start the daemon on $(CONFIG)"
+	@echo "make test     install, build and run all tests"
+	@echo "make check    types, Effect rules, lint, format, dead code"
+	@echo "make build    dist/systemapi.js, which starts without node_modules"
+	@echo "make bench    measure against bare servers (bench/README.md)"
+	@echo "make format   format all sources"
+	@echo "make clean    remove what was built and installed"
+
+run: dist/systemapi.js
+	@echo
+	@echo "  Try, in another terminal:"
+	@echo
+	@echo "    curl '$(URL)/api/v1/new_event?message=hello'"
+	@echo "    curl '$(URL)/logs'"
+	@echo "    curl '$(URL)/livez'"
+	@echo
+	@echo "  Ctrl-C stops it."
+	@echo
+	@exec bin/systemapi --config $(CONFIG)
+
+test: dist/systemapi.js
+	@$(WITH_NODE) vitest run
+
+check: node_modules/.stamp
+	@$(WITH_NODE) npm run --silent check
+
+build: dist/systemapi.js
+
+bench: dist/systemapi.js
+	@$(WITH_NODE) node bench/main.ts
+
+format: node_modules/.stamp
+	@$(WITH_NODE) npm run --silent format
+
+clean:
+	rm -rf dist node_modules
+
+dist/systemapi.js: $(SOURCES) scripts/build.ts package.json node_modules/.stamp
+	@$(WITH_NODE) node scripts/build.ts
+
+node_modules/.stamp: package-lock.json
+	@command -v npm >/dev/null || { echo "make: npm is needed, and is not on this machine" >&2; exit 1; }
+	@echo "Installing the dependencies (once; about a minute)"
+	@npm ci --no-fund --no-audit --loglevel=error
+	@$(WITH_NODE) node scripts/check-node.cjs
+	@touch $@

@@ -1,0 +1,117 @@
+/**
+ * Opens and closes the address of a server. A UNIX socket left behind by a daemon that died is removed, after a
+ * connection attempt has shown that nobody answers there; one that is in use, or a file of any other kind, is left
+ * alone and is an error. Every failure is told in words, with the address, for people who see only an exit message.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { chmod, lstat, unlink } from "node:fs/promises"
+import * as Net from "node:net"
+import { format, type ListenAddress, type UnixAddress } from "../../services/config/ListenAddress.ts"
+
+export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
+  address: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `cannot listen on ${this.address}: ${this.reason}`
+  }
+}
+
+/** Connections the kernel keeps for us while the loop is busy; it lowers this to net.core.somaxconn. */
+const backlog = 4096
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "address already in use",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EADDRNOTAVAIL: "this machine has no such address",
+  EAFNOSUPPORT: "this machine has no such kind of address",
+  ENOTFOUND: "no such host name",
+  EAI_AGAIN: "the host name cannot be looked up now",
+  ENOENT: "the folder does not exist",
+  ENOTDIR: "a part of the path is not a folder",
+  EROFS: "the file system is read-only",
+  ENOSPC: "no space left on the device",
+  EMFILE: "too many open files",
+  ENFILE: "too many open files on this machine"
+}
+
+const codeOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : ""
+
+export const failed = (address: ListenAddress, error: unknown): ListenFailed =>
+  new ListenFailed({
+    address: format(address),
+    reason: reasons[codeOf(error)] ?? (error instanceof Error ? error.message : String(error))
+  })
+
+/**
+ * Listens until the scope closes. The result is the address asked for, with the port it got; node removes the file of
+ * a UNIX socket when the server closes.
+ */
+export const bind = Effect.fnUntraced(function* (
+  server: Net.Server,
+  address: ListenAddress,
+  socketMode: number
+): Effect.fn.Return<ListenAddress, ListenFailed, Scope.Scope> {
+  if (address._tag === "Unix") yield* removeStale(address)
+  yield* Effect.acquireRelease(startListening(server, address), () => Effect.sync(() => server.close()))
+  if (address._tag === "Unix") {
+    yield* Effect.tryPromise({
+      try: () => chmod(address.path, socketMode),
+      catch: (error) => failed(address, error)
+    })
+    return address
+  }
+  const bound = server.address()
+  return typeof bound === "object" && bound !== null ? { ...address, port: bound.port } : address
+})
+
+const startListening = (server: Net.Server, address: ListenAddress): Effect.Effect<void, ListenFailed> =>
+  Effect.callback((resume) => {
+    const refused = (error: Error) => resume(Effect.fail(failed(address, error)))
+    server.once("error", refused)
+    server.listen(
+      address._tag === "Unix" ? { path: address.path, backlog } : { host: address.host, port: address.port, backlog },
+      () => {
+        server.off("error", refused)
+        resume(Effect.void)
+      }
+    )
+  })
+
+const removeStale = Effect.fnUntraced(function* (address: UnixAddress): Effect.fn.Return<void, ListenFailed> {
+  const kind = yield* Effect.tryPromise({
+    try: () =>
+      lstat(address.path).then(
+        (stats) => (stats.isSocket() ? "socket" : "other"),
+        (error: unknown) => {
+          if (codeOf(error) === "ENOENT") return "absent"
+          throw error
+        }
+      ),
+    catch: (error) => failed(address, error)
+  })
+  if (kind === "absent") return
+  if (kind === "other") {
+    return yield* new ListenFailed({ address: format(address), reason: "a file that is no socket is in the way" })
+  }
+  if (yield* answers(address.path)) {
+    return yield* new ListenFailed({ address: format(address), reason: "address already in use" })
+  }
+  yield* Effect.tryPromise({ try: () => unlink(address.path), catch: (error) => failed(address, error) })
+})
+
+/** Whether somebody accepts connections at the socket; a failure other than a refusal is taken for a yes. */
+const answers = (path: string): Effect.Effect<boolean> =>
+  Effect.callback<boolean>((resume) => {
+    const socket = Net.connect(path)
+    socket.once("connect", () => {
+      socket.destroy()
+      resume(Effect.succeed(true))
+    })
+    socket.once("error", (error) => resume(Effect.succeed(codeOf(error) !== "ECONNREFUSED")))
+    return Effect.sync(() => socket.destroy())
+  })

@@ -1,0 +1,141 @@
+/**
+ * Between the parsers and the handler: requests of one HTTP/1 connection reach the handler one after another, in the
+ * order in which they came, so that two events sent down one connection keep their order; streams of HTTP/2 run side
+ * by side. What no handler should see (no Host, an unknown expectation, too many fields, CONNECT) is answered here.
+ *
+ * Bounds: `pipelined` requests wait per connection and `pipelinedInAll` over all; a client that sends more loses its
+ * connection.
+ */
+import type * as Http from "node:http"
+import type * as Http2 from "node:http2"
+import type { Duplex } from "node:stream"
+import {
+  connectRefused,
+  hostMissing,
+  type Refusal,
+  throughHttp1,
+  throughHttp2,
+  tooManyHeaders,
+  unknownExpectation
+} from "./Answers.ts"
+import { type Connection, type Http1Exchange, type Http2Exchange, monotonicMs, Progress } from "./Connection.ts"
+import type { Connections } from "./Connections.ts"
+import type { ListenerLimits } from "./Limits.ts"
+
+export type Handler = (
+  request: Http.IncomingMessage | Http2.Http2ServerRequest,
+  response: Http.ServerResponse | Http2.Http2ServerResponse
+) => void
+
+/** `continue`: the client waits for a `100 Continue` before it sends the body; `unknown`: for something else. */
+type Expectation = "none" | "continue" | "unknown"
+
+export const attachHttp1 = (
+  server: Http.Server,
+  connections: Connections,
+  limits: ListenerLimits,
+  handler: Handler
+): void => {
+  const objection = (request: Http.IncomingMessage, expectation: Expectation): Refusal | undefined => {
+    if (request.rawHeaders.length > limits.headerFields * 2) return tooManyHeaders(limits.headerFields)
+    if (request.headers.host === undefined && request.httpVersion === "1.1") return hostMissing
+    return expectation === "unknown" ? unknownExpectation : undefined
+  }
+
+  const start = (connection: Connection, exchange: Http1Exchange): void => {
+    connection.current = exchange
+    if (exchange.refusal !== undefined) throughHttp1(exchange.response, exchange.refusal)
+    else handler(exchange.request, exchange.response)
+  }
+
+  const receive = (expectation: Expectation) => (request: Http.IncomingMessage, response: Http.ServerResponse) => {
+    const connection = connections.of(request.socket)
+    if (connection === undefined || connection.last || connection.endingSince !== undefined) return
+    const exchange: Http1Exchange = {
+      request,
+      response,
+      startedAt: monotonicMs(),
+      awaitsContinue: false,
+      refusal: objection(request, expectation)
+    }
+    if (expectation === "continue") holdContinue(exchange)
+    response.on("close", () => {
+      if (connection.current !== exchange) return
+      connection.current = undefined
+      const next = connections.next(connection)
+      if (next === undefined) return connections.finish(connection)
+      connection.respondingSince = undefined
+      start(connection, next)
+    })
+    connections.begin(connection)
+    if (connection.current === undefined) start(connection, exchange)
+    else if (!connections.wait(connection, exchange)) connection.destroy()
+  }
+
+  server.on("request", receive("none"))
+  server.on("checkContinue", receive("continue"))
+  server.on("checkExpectation", receive("unknown"))
+  server.on("connect", (request: Http.IncomingMessage, socket: Duplex) => {
+    connections.of(request.socket)?.refuse(connectRefused, monotonicMs())
+    // Node has let go of the socket; what the client still sends is dropped until the connection ends.
+    socket.resume()
+  })
+}
+
+/**
+ * Sends `100 Continue` when the body is first asked for, and not before: a request that is refused by its headers
+ * alone costs the client no upload. Where it is never sent, the connection ends with the answer, because whether the
+ * body comes after it is the client's secret.
+ */
+const holdContinue = (exchange: Http1Exchange): void => {
+  const { request, response } = exchange
+  const read = request._read.bind(request)
+  const { shouldKeepAlive } = response
+  exchange.awaitsContinue = true
+  response.shouldKeepAlive = false
+  request._read = (size) => {
+    request._read = read
+    exchange.awaitsContinue = false
+    if (!response.headersSent) {
+      response.shouldKeepAlive = shouldKeepAlive
+      response.writeContinue()
+    }
+    read(size)
+  }
+}
+
+export const attachHttp2 = (
+  server: Http2.Http2Server,
+  sessions: WeakMap<Http2.Http2Session, Connection>,
+  connections: Connections,
+  handler: Handler
+): void => {
+  const receive =
+    (refusal?: Refusal) =>
+    (request: Http2.Http2ServerRequest, response: Http2.Http2ServerResponse): void => {
+      const session = request.stream.session
+      const connection = session === undefined ? undefined : sessions.get(session)
+      if (connection === undefined) return request.stream.close()
+      const exchange: Http2Exchange = {
+        request,
+        response,
+        startedAt: monotonicMs(),
+        body: new Progress(),
+        respondingSince: undefined
+      }
+      connection.streams.add(exchange)
+      connections.begin(connection)
+      response.on("close", () => connections.endStream(connection, exchange))
+      if (refusal === undefined) handler(request, response)
+      else throughHttp2(response, refusal)
+    }
+
+  const admit = receive()
+  server.on("request", admit)
+  server.on("checkContinue", (request, response) => {
+    response.writeContinue()
+    admit(request, response)
+  })
+  server.on("checkExpectation", receive(unknownExpectation))
+  server.on("connect", receive(connectRefused))
+}

@@ -1,0 +1,141 @@
+/**
+ * A listener: one address on which an Effect HTTP application is served under every limit of Limits. It owns the
+ * server, its connections and the fibers of the requests in hand, and closes all of them with its scope.
+ *
+ * `stop` is ordered and bounded: no new connection, idle ones closed, requests in hand get the grace they are given
+ * and no more. Endless answers take `stopping` as their end. A failed bind is a `ListenFailed`; after it nothing that
+ * a client does can fail the listener.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import { format, type ListenAddress } from "../../services/config/ListenAddress.ts"
+import { bind, failed, type ListenFailed } from "./Bind.ts"
+import { Connections, type ListenerStats } from "./Connections.ts"
+import { watch } from "./Deadlines.ts"
+import { type Certificate, makeFront, tlsOptions } from "./Engines.ts"
+import { defaultLimits, type ListenerLimits } from "./Limits.ts"
+
+/** A new certificate cannot be used; the one before stays in use. */
+export class CertificateRefused extends Schema.TaggedError<CertificateRefused>()("CertificateRefused", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the certificate cannot be used: ${this.reason}`
+  }
+}
+
+/**
+ * Completes when the listener that serves this request begins to stop. An answer without an end of its own (an event
+ * stream, a long poll) ends with it, instead of being cut after the grace.
+ */
+export const stopping = Context.Reference<Effect.Effect<void>>("systemapi/http/listener/stopping", {
+  defaultValue: () => Effect.never
+})
+
+export interface ListenerOptions {
+  readonly address: ListenAddress
+  /** Served with TLS (1.2 at least, HTTP/2 and HTTP/1.1); not on a UNIX socket, whose file mode guards it. */
+  readonly certificate?: Certificate | undefined
+  /** Mode of a UNIX socket's file: owner and group by default. */
+  readonly socketMode?: number | undefined
+  readonly limits?: Partial<ListenerLimits> | undefined
+}
+
+export interface BoundListener {
+  /** As in the configuration, with the port that was found where it was 0. */
+  readonly address: ListenAddress
+  /** For people and for curl; a wildcard address is shown as this machine's own. */
+  readonly url: string
+  /** Bounded by the grace; again and after the scope has closed it does nothing. */
+  readonly stop: (grace: Duration.Input) => Effect.Effect<void>
+  /** For the connections from now on; nothing changes when it fails, or where the listener speaks no TLS. */
+  readonly setSecureContext: (certificate: Certificate) => Effect.Effect<void, CertificateRefused>
+  readonly stats: () => ListenerStats
+}
+
+const socketModeDefault = 0o660
+
+/** Interrupted handlers run their finalizers; one that takes longer must not hold up the end of the daemon. */
+const handlersEndWithin = Duration.seconds(1)
+
+/**
+ * Serves until the scope closes, or `stop`. A handler is interrupted when its client goes away, where it allows it: an
+ * application runs uninterruptible, and the routes of an HttpRouter are interruptible unless they say otherwise.
+ */
+export const listen = Effect.fnUntraced(function* <E, R>(
+  options: ListenerOptions,
+  app: Effect.Effect<HttpServerResponse, E, R>
+): Effect.fn.Return<BoundListener, ListenFailed, Scope.Scope | Exclude<R, HttpServerRequest | Scope.Scope>> {
+  const limits: ListenerLimits = { ...defaultLimits, ...options.limits }
+  const { address, certificate } = options
+  if (address._tag === "Unix" && certificate !== undefined) {
+    return yield* failed(address, "TLS is not served on a UNIX socket")
+  }
+  const scope = yield* Effect.scope
+  const requests = yield* Scope.make()
+  const stopSignal = yield* Deferred.make<void>()
+  const handler = yield* NodeHttpServer.makeHandler(app, { scope: requests }).pipe(
+    Effect.provideService(stopping, Deferred.await(stopSignal))
+  )
+  const connections = new Connections(limits)
+  const front = yield* Effect.try({
+    try: () => makeFront(connections, limits, certificate, handler),
+    catch: (error) => failed(address, error)
+  })
+  const bound = yield* bind(front.server, address, options.socketMode ?? socketModeDefault)
+  // An accept that fails (no descriptors left) is tried again by the next one.
+  front.server.on("error", () => {})
+  const deadlines = watch(connections, limits)
+  const drained = yield* Deferred.make<void>()
+  connections.onEmpty = () => {
+    if (connections.stopping) Deferred.doneUnsafe(drained, Effect.void)
+  }
+
+  const stop = (grace: Duration.Input): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      front.server.close()
+      connections.stop()
+      yield* Deferred.succeed(stopSignal, undefined)
+      yield* Effect.timeoutOption(Deferred.await(drained), grace)
+      connections.destroyAll()
+    })
+
+  yield* Scope.addFinalizer(
+    scope,
+    Effect.gen(function* () {
+      yield* stop(0)
+      deadlines.stop()
+      // Outlives this finalizer only where a handler refuses to be interrupted, and then until that handler ends.
+      const closing = yield* Effect.forkDetach(Scope.close(requests, Exit.void))
+      yield* Effect.timeoutOption(Fiber.await(closing), handlersEndWithin)
+    })
+  )
+
+  return {
+    address: bound,
+    url: urlOf(bound, certificate !== undefined),
+    stop,
+    setSecureContext: (next) =>
+      Effect.try({
+        try: () => front.secure?.setSecureContext(tlsOptions(next)),
+        catch: (error) => new CertificateRefused({ reason: error instanceof Error ? error.message : String(error) })
+      }),
+    stats: () => connections.stats()
+  }
+})
+
+const urlOf = (address: ListenAddress, secure: boolean): string => {
+  if (address._tag === "Unix") return format(address)
+  const { host } = address
+  const own = host === undefined || host === "0.0.0.0" || host === "::" ? "localhost" : host
+  return `${secure ? "https" : "http"}://${format({ ...address, host: own })}`
+}
