@@ -1,0 +1,113 @@
+/**
+ * Reads a FIFO through the event loop. It is opened for reading and writing: so the open never blocks, writers find a
+ * reader from that moment on, and the end of the last writer is no end of file (reading one over and over is how a
+ * reader comes to spin). The price: nobody can tell when a writer has left.
+ *
+ * Bounds: one buffer of 64 KiB, used again and again; reading stops when the receiver says so, and the writers then
+ * wait in the kernel. When it is closed, what is in the FIFO is read first, up to what a pipe can hold. Reading that
+ * fails ends `failed`; nothing is retried here.
+ */
+import { close, constants, fstat, open, read } from "node:fs"
+import { Socket } from "node:net"
+import { promisify } from "node:util"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { attempt, FifoUnusable, reasonOf } from "./FifoUnusable.ts"
+
+/** Takes bytes that are valid during the call only. False: stop reading. */
+export type Receive = (bytes: Buffer) => boolean
+
+export interface Reading {
+  /** Begins, and goes on after the receiver had said stop. */
+  readonly resume: () => void
+  /** Fails when reading does; never succeeds. */
+  readonly failed: Effect.Effect<never, FifoUnusable>
+}
+
+export interface OpenFifo {
+  /** Tells this FIFO from another one at the same path. */
+  readonly identity: string
+  /** Gets ready to read; once. Closing the scope stops, and gives the receiver what is left in the FIFO. */
+  readonly read: (receive: Receive) => Effect.Effect<Reading, never, Scope.Scope>
+}
+
+/** What the kernel's pipe holds unless somebody made it larger. */
+const bufferBytes = 64 * 1024
+
+/** What it holds at most without privilege: a writer that never stops must not hold up the close. */
+const drainBytesMax = 1024 * 1024
+
+export const identityOf = (stats: { readonly dev: bigint; readonly ino: bigint }): string => `${stats.dev}:${stats.ino}`
+
+export const openFifo = Effect.fnUntraced(function* (
+  path: string
+): Effect.fn.Return<OpenFifo, FifoUnusable, Scope.Scope> {
+  let socket: Socket | undefined
+  const fd = yield* Effect.acquireRelease(
+    attempt(path, "open it", () => promisify(open)(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY)),
+    // A socket owns its descriptor.
+    (opened) => (socket === undefined ? closeDescriptor(opened) : closeSocket(socket))
+  )
+  const stats = yield* attempt(path, "look at it", () => promisify(fstat)(fd, { bigint: true }))
+  if (!stats.isFIFO()) return yield* new FifoUnusable({ path, reason: "is not a FIFO any more" })
+
+  return {
+    identity: identityOf(stats),
+    read: (receive) =>
+      Effect.map(
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            const reading = prepare(path, fd, receive)
+            socket = reading.socket
+            return reading
+          }),
+          (reading) => {
+            reading.socket.pause()
+            return Effect.promise(() => drain(fd, receive))
+          }
+        ),
+        ({ failed, socket }) => ({ resume: () => void socket.resume(), failed: Deferred.await(failed) })
+      )
+  }
+})
+
+const prepare = (path: string, fd: number, receive: Receive) => {
+  const failed = Deferred.makeUnsafe<never, FifoUnusable>()
+  const fail = (reason: string) => Deferred.doneUnsafe(failed, Effect.fail(new FifoUnusable({ path, reason })))
+  const buffer = Buffer.allocUnsafeSlow(bufferBytes)
+  const callback = (length: number) => receive(buffer.subarray(0, length))
+  const socket = new Socket({ fd, readable: true, writable: false, onread: { buffer, callback } })
+  socket.on("error", (cause) => fail(`cannot read it: ${reasonOf(cause)}`))
+  socket.on("close", () => fail("was closed"))
+  // A socket reads from its making on; nothing has been read before this event of the loop ends.
+  socket.pause()
+  return { socket, failed }
+}
+
+/** The descriptor does not block: an empty FIFO answers EAGAIN. Another failure has been told by the socket. */
+const drain = async (fd: number, receive: Receive): Promise<void> => {
+  const buffer = Buffer.allocUnsafeSlow(bufferBytes)
+  for (let drained = 0; drained < drainBytesMax;) {
+    const bytes = await readNow(fd, buffer)
+    if (bytes.length === 0) return
+    receive(bytes)
+    drained += bytes.length
+  }
+}
+
+const readNow = (fd: number, buffer: Buffer): Promise<Buffer> =>
+  new Promise((resolve) => {
+    read(fd, buffer, 0, buffer.length, null, (cause, length) =>
+      resolve(buffer.subarray(0, cause === null ? length : 0))
+    )
+  })
+
+const closeDescriptor = (fd: number) => Effect.promise(() => promisify(close)(fd).catch(() => {}))
+
+const closeSocket = (socket: Socket) =>
+  Effect.callback<void>((resume) => {
+    if (socket.closed) return resume(Effect.void)
+    socket.once("close", () => resume(Effect.void))
+    socket.destroy()
+  })
