@@ -115,10 +115,10 @@ export const layerWorker = (directory: string): Layer.Layer<EventStorage, StoreU
           current.alive() ? current.request(body) : Effect.flatMap(reopen, (fresh) => fresh.request(body))
         )
       const ask = <T extends StorageValue["tag"]>(body: RequestBody, tag: T) =>
-        Effect.flatMap(send(body), (value) =>
-          hasTag(value, tag)
-            ? Effect.succeed(value)
-            : Effect.die(new Error(`storage answered ${value.tag}, not ${tag}`))
+        Effect.filterOrElse(
+          send(body),
+          (value) => hasTag(value, tag),
+          (value) => Effect.die(new Error(`storage answered ${value.tag}, not ${tag}`))
         )
       /** Reading cannot fail for lack of room. */
       const readOnly = <A>(effect: Effect.Effect<A, Fault>) =>

@@ -1,0 +1,69 @@
+/**
+ * Retention: keeps the event log within its bounds of count, age and bytes, a slice at a time, so that appends are not
+ * held up. What it removed is told in the log itself, once a minute at the most.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { SeqRange } from "../services/events/Event.ts"
+import { EventLog } from "../services/events/EventLog.ts"
+import { endlessLimits } from "./kernel/Child.ts"
+import { Supervisor } from "./kernel/Supervisor.ts"
+
+export interface RetentionOptions {
+  /** 0 turns a bound off. */
+  readonly maxCount: number
+  readonly maxBytes: number
+  readonly maxAgeSeconds: number
+}
+
+/** How far the log may run over its bounds: five seconds of the fastest ingest are some 100 MB. */
+const checkEvery = Duration.seconds(5)
+
+/** How often removals are told; each telling is an event too. */
+const tellEvery = Duration.minutes(1)
+
+const make = Effect.fnUntraced(function* ({ maxAgeSeconds, maxBytes, maxCount }: RetentionOptions) {
+  const log = yield* EventLog
+  const supervisor = yield* Supervisor
+  let untold: SeqRange | undefined
+  let toldAt = 0n
+
+  const tell = Effect.suspend(() => {
+    if (untold === undefined) return Effect.void
+    const { first, last } = untold
+    untold = undefined
+    return log.record(`retention removed events ${first} to ${last}`, { level: "debug" })
+  })
+
+  const pass = Effect.gen(function* () {
+    for (let more = true; more;) {
+      const now = yield* Clock.currentTimeNanos
+      const result = yield* log.retain({
+        maxCount,
+        maxBytes,
+        receivedBefore: maxAgeSeconds === 0 ? null : now - BigInt(maxAgeSeconds) * 1_000_000_000n
+      })
+      if (result.removed !== null) untold = { first: untold?.first ?? result.removed.first, last: result.removed.last }
+      more = result.more
+    }
+    const now = yield* Clock.monotonicTimeNanos
+    if (untold !== undefined && (toldAt === 0n || now - toldAt >= Duration.toNanosUnsafe(tellEvery))) {
+      toldAt = now
+      yield* tell
+    }
+  })
+
+  // A store that cannot delete now (full, being reopened) is asked again: retention is what makes room.
+  const cautious = Effect.catch(pass, (error) => Effect.logWarning(`retention: ${error.message}`))
+  yield* supervisor.start({
+    name: "Retention",
+    run: Effect.forever(Effect.andThen(cautious, Effect.sleep(checkEvery))),
+    restart: "permanent",
+    limits: endlessLimits
+  })
+  yield* Effect.addFinalizer(() => tell)
+})
+
+export const layer = (options: RetentionOptions) => Layer.effectDiscard(make(options))

@@ -1,0 +1,18 @@
+/** The one shape of every error on the wire: `{"code":N,"message":"…"}` with that status. */
+import * as Schema from "effect/Schema"
+
+const error = <const Code extends number>(code: Code, description: string) =>
+  Schema.Struct({ code: Schema.Literal(code), message: Schema.String }).annotate({
+    identifier: `Error${code}`,
+    httpApiStatus: code,
+    description
+  })
+
+export const BadRequest = error(400, "The request is not understood; the message names what and what is allowed")
+export const Unauthorized = error(401, "No or wrong credentials, and a secret is set")
+export const TooLarge = error(413, "The body is larger than this endpoint takes")
+export const TooManyRequests = error(429, "Busy or too many failures; Retry-After says when to try again")
+export const InternalError = error(500, "What was asked for failed; the message says how")
+export const NotConfigured = error(501, "The daemon is not configured for this")
+export const Unavailable = error(503, "The part of the daemon that answers this is restarting or busy; try again")
+export const StoreIsFull = error(507, "The event store has no room; reads go on")

@@ -1,0 +1,131 @@
+/**
+ * The edge every request passes: an id, who asks, the route, and one shape for every error; one log line at the end.
+ *
+ * Authentication comes before routing, as in the original: an unknown path tells a stranger 401 like a known one. What a
+ * handler did not foresee is a bug: it is logged with its cause and answered 500 without it.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { BasicAuth, Outcome } from "../../services/auth/BasicAuth.ts"
+import type { ProcessLog } from "../../services/log/ProcessLog.ts"
+import { escapeControls } from "../../services/events/render.ts"
+import { Call } from "./Call.ts"
+import { errorResponse, failure, HttpFailure } from "./HttpFailure.ts"
+import { makeRequestIds } from "./requestId.ts"
+import { makeRouter } from "./Router.ts"
+import type { Route } from "./routes.ts"
+
+export interface EdgeOptions {
+  readonly routes: ReadonlyArray<Route>
+  readonly auth: BasicAuth["Service"]
+  readonly log: ProcessLog["Service"]
+  /** Called once for each answered request. */
+  readonly observe: (route: string, status: number, durationMs: number) => void
+}
+
+/** The realm clients of the original know. */
+const challenge = { "www-authenticate": 'Basic realm="system-api"' }
+
+/** What nginx logs for a client that left before its answer; never sent. */
+const clientClosedRequest = 499
+
+export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
+  const find = makeRouter(routes)
+  const requestId = makeRequestIds()
+  const logsRequests = () => log.enabled("Info")
+
+  const dispatch = (
+    call: Call,
+    outcome: Outcome
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse, HttpFailure> => {
+    switch (outcome._tag) {
+      case "unauthorized":
+        return Effect.fail(failure(401, "Unauthorized", challenge))
+      case "limited":
+        return Effect.fail(
+          failure(429, "Too many wrong credentials", { "retry-after": String(outcome.retryAfterSeconds) })
+        )
+      case "admin":
+        call.who = "admin"
+    }
+    call.secretVersion = outcome.secretVersion
+    const { method, url } = call.request
+    const match = find(method, url)
+    switch (match._tag) {
+      case "route":
+        if (call.header("sec-fetch-site") === "cross-site" && (match.route.sideEffects || method === "POST")) {
+          return Effect.fail(failure(403, "Requests that change something are not taken from other web sites"))
+        }
+        call.params = match.params
+        call.route = match.route.path
+        return match.route.handler(call)
+      case "allowed": {
+        const allow = { allow: match.methods.join(", ") }
+        return method === "OPTIONS"
+          ? Effect.succeed(HttpServerResponse.empty({ status: 204, headers: allow }))
+          : Effect.fail(failure(405, `Method ${escapeControls(method)} is not allowed here`, allow))
+      }
+      case "none":
+        return Effect.fail(failure(404, "Not found"))
+    }
+  }
+
+  return Effect.withFiber<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>(
+    (fiber) => {
+      const clock = fiber.getRef(Clock.Clock)
+      const started = clock.monotonicTimeNanosUnsafe()
+      return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const call = new Call(request, requestId(request.headers["x-request-id"]))
+        const finish = (status: number) => {
+          const durationMs = Number(clock.monotonicTimeNanosUnsafe() - started) / 1e6
+          observe(call.route, status, durationMs)
+          if (!logsRequests()) return
+          log.write("Info", `${request.method} ${call.path} ${status}`, {
+            ms: Math.round(durationMs * 100) / 100,
+            address: call.address === "" ? undefined : call.address,
+            who: call.who,
+            request_id: call.id
+          })
+        }
+        return Effect.onExit(
+          Effect.matchCauseEffect(
+            Effect.flatMap(
+              auth.authenticate({ authorization: request.headers["authorization"], address: call.address }),
+              (outcome) => dispatch(call, outcome)
+            ),
+            {
+              onSuccess: (response) => Effect.succeed(HttpServerResponse.setHeader(response, "x-request-id", call.id)),
+              onFailure: (cause) =>
+                Cause.hasInterruptsOnly(cause)
+                  ? Effect.interrupt
+                  : Effect.map(answerOf(cause, call), (response) =>
+                      HttpServerResponse.setHeader(response, "x-request-id", call.id)
+                    )
+            }
+          ),
+          (exit) => Effect.sync(() => finish(Exit.isSuccess(exit) ? exit.value.status : clientClosedRequest))
+        )
+      })
+    }
+  )
+}
+
+const answerOf = (
+  cause: Cause.Cause<HttpFailure>,
+  call: Call
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const squashed = Cause.squash(cause)
+  if (squashed instanceof HttpFailure) return Effect.succeed(errorResponse(squashed))
+  return Effect.as(
+    Effect.annotateLogs(Effect.logError("a request failed unexpectedly", cause), {
+      request_id: call.id,
+      method: call.request.method,
+      path: call.path
+    }),
+    errorResponse(failure(500, "Internal server error"))
+  )
+}

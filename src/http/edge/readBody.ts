@@ -1,0 +1,29 @@
+/** Request bodies in memory, bounded: what is larger is refused before it is read, or as soon as that shows. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Call } from "./Call.ts"
+import { failure, type HttpFailure } from "./HttpFailure.ts"
+
+const tooLarge = (maxBytes: number) => failure(413, `The body is larger than the ${maxBytes} bytes allowed here`)
+
+/** The client stopped sending; it will hardly read this. */
+const endedEarly = failure(400, "The body ended early")
+
+export const bodyOf = (call: Call): Stream.Stream<Uint8Array, HttpFailure> =>
+  Stream.mapError(call.request.stream, () => endedEarly)
+
+export const readBody = (call: Call, maxBytes: number): Effect.Effect<Buffer, HttpFailure> =>
+  Effect.suspend(() => {
+    if (Number(call.header("content-length") ?? 0) > maxBytes) return Effect.fail(tooLarge(maxBytes))
+    const chunks: Array<Uint8Array> = []
+    let bytes = 0
+    return Effect.as(
+      Stream.runForEach(bodyOf(call), (chunk) => {
+        bytes += chunk.length
+        if (bytes > maxBytes) return Effect.fail(tooLarge(maxBytes))
+        chunks.push(chunk)
+        return Effect.void
+      }),
+      chunks
+    ).pipe(Effect.map((parts) => Buffer.concat(parts)))
+  })

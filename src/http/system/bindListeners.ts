@@ -1,0 +1,125 @@
+/** Binds every configured listener: its address, limits, certificate and the APIs it mounts. */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import * as CertificateReloader from "../../actors/CertificateReloader.ts"
+import { BasicAuth } from "../../services/auth/BasicAuth.ts"
+import type { Config, ListenerConfig } from "../../services/config/Config.ts"
+import { format } from "../../services/config/ListenAddress.ts"
+import { ProcessLog } from "../../services/log/ProcessLog.ts"
+import { Metrics } from "../../services/metrics/Metrics.ts"
+import type { Certificate } from "../../services/tls/Certificate.ts"
+import { ServerCertificate } from "../../services/tls/ServerCertificate.ts"
+import { makeEdge } from "../edge/Edge.ts"
+import type { Route } from "../edge/routes.ts"
+import type { ListenerLimits } from "../listener/Limits.ts"
+import { type BoundListener, listen } from "../listener/Listener.ts"
+import type { DaemonServices } from "./daemonHandlers.ts"
+
+type Listeners = ReturnType<DaemonServices["listeners"]>
+
+export const bindListeners = Effect.fnUntraced(function* <E, R>(
+  config: Config,
+  routesOf: (listeners: () => Listeners) => Effect.Effect<ReadonlyArray<Route>, E, R>
+) {
+  const auth = yield* BasicAuth
+  const log = yield* ProcessLog
+  const metrics = yield* Metrics
+  const bound: Array<BoundListener & { readonly tls: boolean }> = []
+  const seen = (): Listeners =>
+    bound.map(({ address, stats, tls }) => ({ address: format(address), tls, connections: stats().open }))
+  const app = makeEdge({ routes: yield* routesOf(seen), auth, log, observe: metrics.observeRequest })
+
+  const certificates = new Map<string, ServerCertificate["Service"]>()
+  for (const listener of config.listeners) {
+    const certificate = yield* certificateOf(listener, config, certificates)
+    const one = yield* listen(
+      {
+        address: listener.address,
+        certificate: certificate === undefined ? undefined : pemOf(certificate.current()),
+        socketMode: listener.socket_mode,
+        limits: limitsOf(config, listener)
+      },
+      app
+    )
+    if (certificate !== undefined) {
+      yield* Effect.forkScoped(
+        Stream.runForEach(certificate.changes, (next) =>
+          Effect.catch(one.setSecureContext(pemOf(next)), (error) => Effect.logError(error.message))
+        )
+      )
+    }
+    bound.push({ ...one, tls: certificate !== undefined })
+    yield* Effect.logInfo(`listening on ${one.url}`)
+    // Last bound, first stopped: no new work while what is in hand is finished.
+    yield* Effect.addFinalizer(() => one.stop(Duration.millis(config.limits.stop_timeout_ms)))
+  }
+  yield* metrics.register(() =>
+    bound.flatMap(({ address, stats }) => {
+      const labels = { listener: format(address) }
+      const { accepted, evicted, open, refused } = stats()
+      return [
+        { name: "systemapi_connections", help: "Connections open", value: open, labels },
+        {
+          name: "systemapi_connections_accepted",
+          help: "Connections accepted since the start",
+          value: accepted,
+          labels
+        },
+        { name: "systemapi_connections_evicted", help: "Idle connections closed to make room", value: evicted, labels },
+        {
+          name: "systemapi_connections_refused",
+          help: "Connections refused because all were busy",
+          value: refused,
+          labels
+        }
+      ]
+    })
+  )
+  return {
+    listeners: bound,
+    reloads: [...certificates.values()].map((certificate) => Effect.asVoid(certificate.reload))
+  }
+})
+
+/** One reloader for each pair of files, however many listeners show it. */
+const certificateOf = Effect.fnUntraced(function* (
+  { tls }: ListenerConfig,
+  { general }: Config,
+  known: Map<string, ServerCertificate["Service"]>
+) {
+  if (tls === undefined) return undefined
+  const key = JSON.stringify([tls.cert_path, tls.key_path])
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const context = yield* Layer.build(
+    Layer.fresh(
+      CertificateReloader.layer({
+        certPath: tls.cert_path,
+        keyPath: tls.key_path,
+        createIfMissing: general.tls_create_if_missing,
+        hosts: general.tls_cert_hosts
+      })
+    )
+  )
+  const certificate = Context.get(context, ServerCertificate)
+  known.set(key, certificate)
+  return certificate
+})
+
+/** Node's TLS takes the key as text; it goes no further. */
+const pemOf = ({ cert, key }: Certificate) => ({ cert, key: Redacted.value(key) })
+
+const limitsOf = ({ general, limits }: Config, listener: ListenerConfig): Partial<ListenerLimits> => ({
+  headerBytes: limits.max_header_bytes + 4096,
+  headerMs: limits.header_timeout_ms,
+  bodyIdleMs: limits.body_idle_timeout_ms,
+  writeIdleMs: limits.write_idle_timeout_ms,
+  keepAliveMs: limits.keep_alive_timeout_ms,
+  connections: listener.max_connections,
+  requestMs: general.http_read_timeout_ms ?? 0,
+  responseMs: general.http_write_timeout_ms ?? 0
+})

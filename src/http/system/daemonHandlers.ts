@@ -1,0 +1,152 @@
+/** What the daemon says of itself, and its one password, over HTTP. */
+import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { Supervisor } from "../../actors/kernel/Supervisor.ts"
+import type { BasicSecret } from "../../services/auth/BasicSecret.ts"
+import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
+import type { EventLog } from "../../services/events/EventLog.ts"
+import type { Pipes } from "../../services/fifo/Pipes.ts"
+import type { Identity } from "../../services/Identity.ts"
+import type { Metrics } from "../../services/metrics/Metrics.ts"
+import type { ActorEntry, Info, Readiness } from "../api/Daemon.ts"
+import { docsPage } from "../api/docsPage.ts"
+import { openApi } from "../api/openapi.ts"
+import { failure } from "../edge/HttpFailure.ts"
+import { jsonResponse } from "../edge/jsonResponse.ts"
+import { readBody } from "../edge/readBody.ts"
+import type { Handler } from "../edge/routes.ts"
+
+export interface DaemonServices {
+  readonly config: CurrentConfig["Service"]
+  readonly identity: Identity["Service"]
+  readonly log: EventLog["Service"]
+  readonly metrics: Metrics["Service"]
+  readonly pipes: Pipes["Service"]
+  readonly secret: BasicSecret["Service"]
+  readonly supervisor: Supervisor["Service"]
+  /** The listeners that serve this; empty until they are bound. */
+  readonly listeners: () => ReadonlyArray<{
+    readonly address: string
+    readonly tls: boolean
+    readonly connections: number
+  }>
+}
+
+/** Longer secrets are refused anyway (BasicSecret), but by name. */
+const secretBodyMax = 64 * 1024
+
+const alive = HttpServerResponse.text('{"status":"ok"}\n', { contentType: "application/json" })
+
+export const makeDaemonHandlers = (services: DaemonServices) => {
+  const { config, identity, log, metrics, secret, supervisor } = services
+  const answerAlive: Handler = () => Effect.succeed(alive)
+
+  const readyz: Handler = () =>
+    Effect.map(supervisor.report, (actors) => {
+      const problems = actors
+        .filter(({ state }) => state !== "running")
+        .map(
+          ({ lastFailure, name, state }) =>
+            `${name} is ${state}${lastFailure === undefined ? "" : `: ${firstLine(lastFailure)}`}`
+        )
+      const degraded = log.degraded()
+      if (degraded !== undefined) problems.push(degraded)
+      const body: typeof Readiness.Type = { status: problems.length === 0 ? "ok" : "degraded", problems }
+      return jsonResponse(body, problems.length === 0 ? 200 : 503)
+    })
+
+  const actors: Handler = () =>
+    Effect.map(supervisor.report, (all) =>
+      jsonResponse({
+        actors: all.map(({ lastFailure, mailbox, name, restarts, since, state }): typeof ActorEntry.Type => ({
+          name,
+          state,
+          since: new Date(since).toISOString(),
+          restarts,
+          last_failure: lastFailure ?? null,
+          mailbox: mailbox ?? null
+        }))
+      })
+    )
+
+  const info: Handler = () =>
+    Effect.map(identity.uptimeSeconds, (uptime) => {
+      const bounds = log.bounds()
+      const { events, limits } = config.get()
+      const body: typeof Info.Type = {
+        name: "systemapi",
+        version: identity.version,
+        boot_id: identity.bootId,
+        started_at: new Date(identity.startedAt).toISOString(),
+        uptime_seconds: uptime,
+        events: {
+          first_seq: bounds.first,
+          last_seq: bounds.last,
+          removed_through: bounds.removedThrough,
+          store_bytes: bounds.bytes
+        },
+        pipes: services.pipes
+          .stats()
+          .map(({ cutLines, lines, path, source }) => ({ source, path, lines, cut_lines: cutLines })),
+        listeners: services.listeners(),
+        limits: {
+          ...limits,
+          events_max_count: events.max_count,
+          events_max_age_s: events.max_age_s,
+          events_max_bytes: events.max_bytes,
+          message_max_bytes: events.message_max_bytes,
+          log_max_entries: config.get().general.log_max_entries
+        }
+      }
+      return jsonResponse(body)
+    })
+
+  const setBasicAuth: Handler = Effect.fnUntraced(function* (call) {
+    if (config.get().general.basic_auth_secret_path === undefined) {
+      return yield* failure(501, "Basic auth is not configured: general.basic_auth_secret_path is empty")
+    }
+    const token = call.header("x-bootstrap-token")
+    if (call.who === undefined && !secret.checkBootstrap(token === undefined ? undefined : Buffer.from(token))) {
+      return yield* failure(401, "The first secret needs the bootstrap token, in the X-Bootstrap-Token header")
+    }
+    const given = yield* readBody(call, secretBodyMax)
+    yield* Effect.catchTags(secret.set(given, call.secretVersion), {
+      SecretRefused: (error) => Effect.fail(failure(400, error.message)),
+      SecretChanged: (error) => Effect.fail(failure(409, error.message)),
+      SecretNotConfigured: (error) => Effect.fail(failure(501, error.message)),
+      SecretWriteFailed: (error) => Effect.fail(failure(500, error.message)),
+      TooManyVerifications: (error) => Effect.fail(failure(429, error.message, { "retry-after": "3" }))
+    })
+    yield* log.record("basic auth secret updated.", { who: call.who })
+    return jsonResponse({ message: "Basic auth secret updated" })
+  })
+
+  const renderMetrics: Handler = () =>
+    Effect.map(metrics.render, (text) =>
+      HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
+    )
+
+  let openApiText: string | undefined
+  const openapi: Handler = () =>
+    Effect.sync(() =>
+      HttpServerResponse.text((openApiText ??= `${JSON.stringify(openApi(), null, 2)}\n`), {
+        contentType: "application/json"
+      })
+    )
+
+  let docsText: string | undefined
+  const docs: Handler = () =>
+    Effect.sync(() =>
+      HttpServerResponse.text((docsText ??= docsPage()), {
+        contentType: "text/html; charset=utf-8",
+        headers: { "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'" }
+      })
+    )
+
+  return {
+    health: { root: answerAlive, livez: answerAlive, readyz },
+    daemon: { actors, info, setBasicAuth, metrics: renderMetrics, openapi, docs }
+  }
+}
+
+const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""

@@ -1,0 +1,122 @@
+/**
+ * Following the log live, as server-sent events (WHATWG HTML, "Server-sent events") or NDJSON.
+ *
+ * A follower is a cursor: it asks for what comes after it, sends that, and waits for the head to move. There is no queue
+ * per client, so five hundred slow ones cost no memory, and whatever a slow one missed it reads from storage later. Only
+ * what retention removed meanwhile is lost to it, and a `gap` record says exactly which events those were.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import type { Event } from "../../services/events/Event.ts"
+import type { EventLog } from "../../services/events/EventLog.ts"
+import type { EventFilters } from "../../services/events/EventQuery.ts"
+import { eventJson } from "../../services/events/render.ts"
+import { failure } from "../edge/HttpFailure.ts"
+import type { Handler } from "../edge/routes.ts"
+import { stopping } from "../listener/Listener.ts"
+import { parseEventParams } from "./eventParams.ts"
+import { collectNewest } from "./eventPages.ts"
+import { orStoreFailure } from "./failures.ts"
+
+/** Below the 30 s and 60 s after which proxies and NAT forget a silent connection. */
+const keepAlive = Duration.seconds(15)
+
+/** Events in one piece; a follower that catches up gets a megabyte or so at a time. */
+const pieceEvents = 1000
+
+interface Rendering {
+  readonly contentType: string
+  readonly event: (event: Event) => string
+  readonly gap: (from: number, to: number) => string
+  readonly keepAlive: string
+}
+
+const gapJson = (from: number, to: number) => JSON.stringify({ from, to, reason: "removed by retention" })
+
+const sse: Rendering = {
+  contentType: "text/event-stream",
+  event: (event) => `id: ${event.seq}\ndata: ${eventJson(event)}\n\n`,
+  gap: (from, to) => `id: ${to}\nevent: gap\ndata: ${gapJson(from, to)}\n\n`,
+  keepAlive: ": keep-alive\n\n"
+}
+
+const ndjson: Rendering = {
+  contentType: "application/x-ndjson",
+  event: (event) => `${eventJson(event)}\n`,
+  gap: (from, to) => `{"gap":${gapJson(from, to)}}\n`,
+  keepAlive: "\n"
+}
+
+export const makeEventStream = (log: EventLog["Service"]): Handler => {
+  const follow = (
+    start: number,
+    filters: EventFilters,
+    as: Rendering,
+    end: Effect.Effect<void>
+  ): Stream.Stream<Uint8Array> => {
+    const step = (cursor: number): Effect.Effect<readonly [string, number]> => {
+      const { removedThrough } = log.bounds()
+      if (cursor < removedThrough) return Effect.succeed([as.gap(cursor + 1, removedThrough), removedThrough])
+      return Effect.matchEffect(
+        log.query({
+          after: cursor,
+          before: Number.MAX_SAFE_INTEGER,
+          order: "oldest-first",
+          limit: pieceEvents,
+          filters
+        }),
+        {
+          onSuccess: (page) => {
+            if (page.events.length > 0) return Effect.succeed([page.events.map(as.event).join(""), page.through])
+            const through = Math.max(cursor, page.through)
+            if (!page.done) return Effect.succeed(["", through])
+            return Effect.as(log.awaitAfter(through), ["", through])
+          },
+          // The store is being reopened: the follower waits like everyone else.
+          onFailure: () => Effect.as(Effect.sleep("1 second"), ["", cursor])
+        }
+      )
+    }
+    return Stream.paginate(start, (cursor) =>
+      Effect.map(
+        Effect.timeoutOrElse(step(cursor), {
+          duration: keepAlive,
+          orElse: () => Effect.succeed([as.keepAlive, cursor] as const)
+        }),
+        ([text, next]) => [text === "" ? [] : [Buffer.from(text)], Option.some(next)]
+      )
+    ).pipe(Stream.interruptWhen(end))
+  }
+
+  return (call) => {
+    const parsed = parseEventParams(call.query)
+    if (Result.isFailure(parsed)) return Effect.fail(failure(400, parsed.failure))
+    const { after, filters, tail } = parsed.success
+    const as = call.header("accept")?.includes("ndjson") === true ? ndjson : sse
+    const resumed = call.header("last-event-id")
+    if (resumed !== undefined && !/^\d{1,15}$/u.test(resumed)) {
+      return Effect.fail(failure(400, `Last-Event-ID: found ${JSON.stringify(resumed.slice(0, 100))}, allowed: a seq`))
+    }
+    // A browser that reconnects sends where it was; that wins over the query it sends again.
+    const from = resumed === undefined ? after : Number(resumed)
+    const { last } = log.bounds()
+    const respond = (start: number, first: string, end: Effect.Effect<void>) =>
+      HttpServerResponse.stream(
+        // Sent at once, so that the client has the headers and knows that it is connected.
+        Stream.concat(Stream.succeed(Buffer.from(as.keepAlive + first)), follow(start, filters, as, end)),
+        { contentType: as.contentType, headers: { "cache-control": "no-store", "x-accel-buffering": "no" } }
+      )
+    return Effect.flatMap(stopping, (end) =>
+      from !== undefined || tail === undefined
+        ? Effect.succeed(respond(from ?? last, "", end))
+        : Effect.map(
+            orStoreFailure(collectNewest(log, 0, Number.MAX_SAFE_INTEGER, tail, filters)),
+            ({ events, through }) => respond(through, events.map(as.event).join(""), end)
+          )
+    )
+  }
+}

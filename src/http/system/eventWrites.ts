@@ -1,0 +1,140 @@
+/**
+ * Writing to the log: `new_event` and `POST /api/v1/events`. Every answer comes after the fsync.
+ *
+ * A POST is one JSON object, an array, or NDJSON. NDJSON is a stream: its lines are stored as they come and answered as
+ * they are stored, so a body of any length takes the memory of one chunk.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import { httpSource } from "../../services/events/Event.ts"
+import {
+  checkInput,
+  type InputResult,
+  type InputRules,
+  type Origin,
+  parseJson,
+  resultsOf,
+  toRuns
+} from "../../services/events/EventInput.ts"
+import type { EventLog } from "../../services/events/EventLog.ts"
+import { LineSplitter, type SplitLine } from "../../services/events/LineSplitter.ts"
+import type { Call } from "../edge/Call.ts"
+import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
+import { bodyOf, readBody } from "../edge/readBody.ts"
+import type { Handler } from "../edge/routes.ts"
+import { orStoreFailure } from "./failures.ts"
+
+export interface EventWriteOptions extends InputRules {
+  /** A JSON object or array; NDJSON may be longer. */
+  readonly bodyMaxBytes: number
+}
+
+interface NumberedLine extends SplitLine {
+  readonly number: number
+}
+
+type Checked = ReturnType<typeof checkInput>
+
+const recorded = HttpServerResponse.empty({ status: 200, headers: { "content-length": "0" } })
+
+export const makeEventWrites = (log: EventLog["Service"], options: EventWriteOptions) => {
+  /** Room for the message with everything escaped, the other keys and the fields. */
+  const lineMaxBytes = options.messageMaxBytes * 7 + 64 * 1024
+
+  const newEvent: Handler = (call) =>
+    Effect.flatMap(Clock.currentTimeNanos, (receivedAt) => {
+      const message = call.query.get("message") ?? ""
+      if (Buffer.byteLength(message) > options.messageMaxBytes) {
+        return Effect.fail(failure(413, `message: larger than the ${options.messageMaxBytes} bytes allowed`))
+      }
+      const run = { receivedAt, source: httpSource, who: call.who, level: "info" as const, fields: undefined }
+      return Effect.as(orStoreFailure(log.append([{ ...run, messages: [message] }])), recorded)
+    })
+
+  const originOf = (call: Call): Effect.Effect<Origin> =>
+    Effect.map(Clock.currentTimeNanos, (receivedAt) => ({ receivedAt, who: call.who }))
+
+  const store = (inputs: ReadonlyArray<Checked>) => {
+    const runs = toRuns(inputs)
+    return Effect.when(
+      orStoreFailure(log.append(runs)),
+      Effect.sync(() => runs.length > 0)
+    ).pipe(Effect.map(Option.getOrUndefined))
+  }
+
+  const addOne = Effect.fnUntraced(function* (value: unknown, origin: Origin) {
+    const input = checkInput(value, options, origin)
+    if (Result.isFailure(input)) return yield* failure(input.failure.code, input.failure.error)
+    return resultsOf([input], yield* store([input]), () => 1)[0]
+  })
+
+  const addMany = Effect.fnUntraced(function* (values: ReadonlyArray<unknown>, origin: Origin) {
+    const inputs = values.map((value) => checkInput(value, options, origin))
+    return resultsOf(inputs, yield* store(inputs), (i) => i + 1)
+  })
+
+  const addLines = (call: Call): Stream.Stream<Uint8Array> =>
+    Stream.suspend(() => {
+      const splitter = new LineSplitter(lineMaxBytes)
+      let line = 0
+      const storeLines = Effect.fnUntraced(function* (lines: ReadonlyArray<NumberedLine>) {
+        const origin = yield* originOf(call)
+        const lineOf = (i: number) => lines[i]?.number ?? 0
+        const inputs = lines.map(({ text, tooLong }): Checked =>
+          tooLong
+            ? Result.fail({ code: 413, error: `line: longer than the ${lineMaxBytes} bytes allowed` })
+            : Result.flatMap(parseJson(text), (value) => checkInput(value, options, origin))
+        )
+        const results = yield* Effect.match(store(inputs), {
+          onSuccess: (stored) => resultsOf(inputs, stored, lineOf),
+          // The answer has begun: what could not be stored is told line by line, and a client may send those again.
+          onFailure: ({ message, status }) => refused(inputs, lineOf, status, message)
+        })
+        return Buffer.from(results.map((result) => `${JSON.stringify(result)}\n`).join(""))
+      })
+      const lines = Stream.concat(
+        Stream.map(bodyOf(call), (chunk) => splitter.push(chunk)),
+        Stream.suspend(() => Stream.succeed(splitter.end()))
+      )
+      return lines.pipe(
+        Stream.map((split) => split.map((each) => ({ ...each, number: ++line }))),
+        Stream.map((split) => split.filter(({ text, tooLong }) => tooLong || text.trim() !== "")),
+        Stream.filter((split) => split.length > 0),
+        Stream.mapEffect(storeLines),
+        Stream.catch(({ message, status }: HttpFailure) =>
+          Stream.sync(() => Buffer.from(`${JSON.stringify({ line, code: status, error: message })}\n`))
+        )
+      )
+    })
+
+  const add: Handler = (call) => {
+    if (call.header("content-type")?.includes("ndjson") === true) {
+      return Effect.succeed(HttpServerResponse.stream(addLines(call), { contentType: "application/x-ndjson" }))
+    }
+    return Effect.gen(function* () {
+      const parsed = parseJson((yield* readBody(call, options.bodyMaxBytes)).toString())
+      if (Result.isFailure(parsed)) {
+        return yield* failure(400, `body: ${parsed.failure.error} (NDJSON needs Content-Type: application/x-ndjson)`)
+      }
+      const origin = yield* originOf(call)
+      const result = Array.isArray(parsed.success)
+        ? yield* addMany(parsed.success, origin)
+        : yield* addOne(parsed.success, origin)
+      return HttpServerResponse.text(`${JSON.stringify(result)}\n`, { contentType: "application/json" })
+    })
+  }
+
+  return { newEvent, add }
+}
+
+const refused = (
+  inputs: ReadonlyArray<Checked>,
+  lineOf: (index: number) => number,
+  code: number,
+  error: string
+): ReadonlyArray<InputResult> =>
+  inputs.map((input, i) => ({ line: lineOf(i), ...(Result.isFailure(input) ? input.failure : { code, error }) }))

@@ -1,0 +1,57 @@
+/** The System API: every endpoint of its contract with its handler. */
+import * as Effect from "effect/Effect"
+import { Supervisor } from "../../actors/kernel/Supervisor.ts"
+import { Actions } from "../../services/actions/Actions.ts"
+import { BasicSecret } from "../../services/auth/BasicSecret.ts"
+import { Executor } from "../../services/commands/Executor.ts"
+import type { Config } from "../../services/config/Config.ts"
+import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
+import { EventLog } from "../../services/events/EventLog.ts"
+import { Pipes } from "../../services/fifo/Pipes.ts"
+import { FileUploads } from "../../services/files/FileUploads.ts"
+import { Identity } from "../../services/Identity.ts"
+import { Metrics } from "../../services/metrics/Metrics.ts"
+import { ActionsGroup, UploadsGroup } from "../api/Actions.ts"
+import { DaemonGroup, HealthGroup } from "../api/Daemon.ts"
+import { EventsGroup } from "../api/Events.ts"
+import { bind, type Route } from "../edge/routes.ts"
+import { makeActionHandlers } from "./actionHandlers.ts"
+import { type DaemonServices, makeDaemonHandlers } from "./daemonHandlers.ts"
+import { makeEventReads } from "./eventReads.ts"
+import { makeEventStream } from "./eventStream.ts"
+import { makeEventWrites } from "./eventWrites.ts"
+
+export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listeners: DaemonServices["listeners"]) {
+  const config = yield* CurrentConfig
+  const log = yield* EventLog
+  const actionHandlers = makeActionHandlers({
+    actions: yield* Actions,
+    executor: yield* Executor,
+    uploads: yield* FileUploads,
+    config
+  })
+  const daemonHandlers = makeDaemonHandlers({
+    config,
+    identity: yield* Identity,
+    log,
+    metrics: yield* Metrics,
+    pipes: yield* Pipes,
+    secret: yield* BasicSecret,
+    supervisor: yield* Supervisor,
+    listeners
+  })
+  const reads = makeEventReads(log, { logMaxEntries: initial.general.log_max_entries })
+  const writes = makeEventWrites(log, {
+    messageMaxBytes: initial.events.message_max_bytes,
+    acceptGivenTime: initial.events.accept_given_time,
+    bodyMaxBytes: initial.limits.body_max_bytes
+  })
+  const routes: ReadonlyArray<Route> = [
+    ...bind(HealthGroup, daemonHandlers.health),
+    ...bind(EventsGroup, { ...reads, ...writes, stream: makeEventStream(log) }),
+    ...bind(ActionsGroup, actionHandlers.actions),
+    ...bind(UploadsGroup, actionHandlers.uploads),
+    ...bind(DaemonGroup, daemonHandlers.daemon)
+  ]
+  return routes
+})

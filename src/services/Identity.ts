@@ -1,0 +1,32 @@
+/** Who this run of the daemon is: what `/api/v1/info` tells, so that a restart can be told from a quiet minute. */
+import { randomUUID } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+export class Identity extends Context.Service<
+  Identity,
+  {
+    readonly version: string
+    readonly bootId: string
+    /** UNIX time in milliseconds. */
+    readonly startedAt: number
+    readonly uptimeSeconds: Effect.Effect<number>
+  }
+>()("systemapi/services/Identity") {
+  static readonly layer = (version: string) =>
+    Layer.effect(
+      Identity,
+      Effect.gen(function* () {
+        const startedAt = yield* Clock.currentTimeMillis
+        const started = yield* Clock.monotonicTimeNanos
+        return Identity.of({
+          version,
+          bootId: randomUUID(),
+          startedAt,
+          uptimeSeconds: Effect.map(Clock.monotonicTimeNanos, (now) => Number((now - started) / 1_000_000_000n))
+        })
+      })
+    )
+}

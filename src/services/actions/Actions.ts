@@ -1,0 +1,159 @@
+/**
+ * Allow-listed actions: names that the configuration gives commands to. What a caller sends chooses a name and fills
+ * declared arguments; it never becomes text of a script. Every run is told in the event log, before and after.
+ *
+ * A run belongs to this service, not to the request that asked for it: a client that leaves ends its run only where the
+ * action says so, and the outcome is recorded either way.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Arguments from "../commands/Arguments.ts"
+import { resolveAccount, type UnknownAccount } from "../commands/accounts.ts"
+import { Executor, type RunError, type RunRequest, type RunResult } from "../commands/Executor.ts"
+import { chooseShell, type ShellNotFound } from "../commands/Shell.ts"
+import type { ActionConfig } from "../config/Config.ts"
+import { CurrentConfig } from "../config/CurrentConfig.ts"
+import { EventLog } from "../events/EventLog.ts"
+import { describeExit } from "./describeExit.ts"
+
+export class ActionNotConfigured extends Schema.TaggedError<ActionNotConfigured>()("ActionNotConfigured", {
+  name: Schema.String
+}) {
+  override get message() {
+    return "Specified action not configured"
+  }
+}
+
+/** The command was run and did not end well; `result` is all that is known. */
+export type ActionError = ActionNotConfigured | Arguments.ArgumentError | UnknownAccount | ShellNotFound | RunError
+
+export interface RunOptions {
+  readonly args: Readonly<Record<string, unknown>>
+  readonly who: string | undefined
+}
+
+/** stderr in the event of a failed run: enough for the usual last words of a program. */
+const eventStderrMax = 4096
+
+export class Actions extends Context.Service<
+  Actions,
+  {
+    /** Runs it in its turn; succeeds with the result however the command ended. */
+    readonly run: (name: string, options: RunOptions) => Effect.Effect<RunResult, ActionError>
+    readonly list: Effect.Effect<ReadonlyArray<ActionConfig>>
+  }
+>()("systemapi/services/actions/Actions") {
+  static readonly layer = Layer.effect(
+    Actions,
+    Effect.gen(function* () {
+      const config = yield* CurrentConfig
+      const log = yield* EventLog
+      const executor = yield* Executor
+      const fs = yield* FileSystem.FileSystem
+      const scope = yield* Effect.scope
+
+      let chosen: { readonly asked: string | undefined; readonly path: string } | undefined
+      const shell = Effect.suspend(() => {
+        const asked = config.get().general.shell
+        if (chosen !== undefined && chosen.asked === asked) return Effect.succeed(chosen.path)
+        return Effect.tap(chooseShell(asked, process.env["PATH"] ?? ""), (path) =>
+          Effect.sync(() => {
+            chosen = { asked, path }
+          })
+        )
+      })
+
+      const requestOf = Effect.fnUntraced(function* (action: ActionConfig, { args, who }: RunOptions) {
+        const declared = yield* Effect.orDie(Effect.fromResult(Arguments.compile(action.args)))
+        const values = yield* Effect.fromResult(declared.validate(args))
+        const { uid, gid } = yield* resolveAccount(action.user, action.group)
+        const env = {
+          ...(action.inherit_env ? inheritedEnv() : {}),
+          ...Redacted.value(action.env),
+          ...Arguments.toEnvironment(values)
+        }
+        const argv =
+          action.command._tag === "Argv"
+            ? withArguments(action.command.argv, values)
+            : Arguments.shellArgv(yield* shell, action.command.text, action.name, values)
+        return {
+          name: action.name,
+          argv,
+          env,
+          ...(action.cwd === undefined ? {} : { cwd: action.cwd }),
+          ...(uid === undefined ? {} : { uid }),
+          ...(gid === undefined ? {} : { gid }),
+          headBytes: action.output_head_bytes,
+          tailBytes: action.output_tail_bytes,
+          timeout: Duration.millis(action.timeout_ms),
+          outputGrace: Duration.millis(action.output_grace_ms),
+          killGrace: Duration.millis(action.kill_grace_ms),
+          concurrency: action.concurrency,
+          queueLength: action.queue_length,
+          onAbandon: action.on_client_gone,
+          who: who ?? "anonymous"
+        } satisfies RunRequest
+      })
+
+      const perform = Effect.fnUntraced(function* (action: ActionConfig, request: RunRequest, who: string | undefined) {
+        const { name } = action
+        const command = commandText(action)
+        // The command need not wait for the disk: the log keeps the order of what it is given.
+        const announced = yield* Effect.forkChild(log.record(`executing action: ${name} = ${command}`, { who }), {
+          startImmediately: true
+        })
+        const failed = (error: string, stderr: string) =>
+          log.record(`error executing action: ${name} - error: ${error} (stderr: ${stderr})`, { who, level: "error" })
+        const result = yield* executor.run(request).pipe(
+          Effect.tapError((error) => failed(error.message, "")),
+          Effect.onInterrupt(() => failed("the client left before it had ended", ""))
+        )
+        yield* Fiber.join(announced)
+        const error = describeExit(result, action.timeout_ms)
+        if (error === undefined) yield* log.record(`executing action success: ${name} = ${command}`, { who })
+        else yield* failed(error, lastOf(result.stderr.head + result.stderr.tail))
+        return result
+      })
+
+      return Actions.of({
+        run: Effect.fn("Actions.run")(
+          function* (name, options) {
+            const action = config.get().actions.get(name)
+            if (action === undefined) return yield* new ActionNotConfigured({ name })
+            const request = yield* requestOf(action, options)
+            const running = yield* Effect.forkIn(perform(action, request, options.who), scope)
+            return yield* Effect.onInterrupt(Fiber.join(running), () =>
+              action.on_client_gone === "terminate" ? Fiber.interrupt(running) : Effect.void
+            )
+          },
+          Effect.provideService(FileSystem.FileSystem, fs)
+        ),
+        list: Effect.sync(() => [...config.get().actions.values()])
+      })
+    })
+  )
+}
+
+const withArguments = (
+  [program, ...rest]: readonly [string, ...ReadonlyArray<string>],
+  values: ReadonlyArray<Arguments.ArgumentValue>
+): readonly [string, ...Array<string>] => [program, ...rest, ...values.map(({ value }) => value)]
+
+const lastOf = (text: string): string =>
+  text.length > eventStderrMax ? text.slice(-eventStderrMax).toWellFormed() : text
+
+const inheritedEnv = (): Record<string, string> => {
+  const env: Record<string, string> = {}
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) env[name] = value
+  return env
+}
+
+/** What the original logs as the command, and `sh -x` would show for a vector. */
+export const commandText = ({ command }: ActionConfig): string =>
+  command._tag === "Shell" ? command.text : command.argv.join(" ")

@@ -1,0 +1,124 @@
+/**
+ * Events as writers send them (JSON), checked and turned into runs. One wrong event never takes its neighbours along:
+ * each is answered for itself.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type EventRun, httpSource, Level, type SeqRange } from "./Event.ts"
+import { parseTime } from "./time.ts"
+
+/** What a client may send. The time is the daemon's unless `events.accept_given_time` is on. */
+export const EventInput = Schema.Struct({
+  message: Schema.String,
+  level: Schema.optionalKey(Level),
+  fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
+  received_at: Schema.optionalKey(Schema.String)
+}).annotate({ identifier: "EventInput" })
+
+export interface InputRules {
+  readonly messageMaxBytes: number
+  readonly acceptGivenTime: boolean
+}
+
+export interface InputFailure {
+  readonly code: 400 | 413
+  readonly error: string
+}
+
+/** What the events of one request have in common. */
+export interface Origin {
+  readonly receivedAt: bigint
+  readonly who: string | undefined
+}
+
+type Checked = Result.Result<Omit<EventRun, "messages"> & { readonly message: string }, InputFailure>
+
+const decode = Schema.decodeUnknownResult(EventInput, { onExcessProperty: "error" })
+
+export const parseJson = (text: string): Result.Result<unknown, InputFailure> => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Result.succeed(value)
+  } catch (error) {
+    return Result.fail({ code: 400, error: `not JSON: ${error instanceof Error ? error.message : String(error)}` })
+  }
+}
+
+export const checkInput = (
+  value: unknown,
+  { acceptGivenTime, messageMaxBytes }: InputRules,
+  origin: Origin
+): Checked => {
+  const decoded = decode(value)
+  if (Result.isFailure(decoded)) {
+    return Result.fail({ code: 400, error: `not an event: ${decoded.failure.message.replaceAll("\n", " ")}` })
+  }
+  const { fields, level = "info", message, received_at } = decoded.success
+  const fieldsText = fields === undefined ? undefined : JSON.stringify(fields)
+  const tooLong = overLimit(message, messageMaxBytes)
+    ? "message"
+    : overLimit(fieldsText, messageMaxBytes)
+      ? "fields"
+      : ""
+  if (tooLong !== "")
+    return Result.fail({ code: 413, error: `${tooLong}: larger than the ${messageMaxBytes} bytes allowed` })
+  let receivedAt = origin.receivedAt
+  if (received_at !== undefined) {
+    const given = parseTime(received_at)
+    if (!acceptGivenTime)
+      return Result.fail({
+        code: 400,
+        error: "received_at: the daemon sets the time (events.accept_given_time is off)"
+      })
+    if (given === undefined)
+      return Result.fail({ code: 400, error: "received_at: not a time; allowed: 2026-01-31T12:00:00Z or UNIX seconds" })
+    receivedAt = given
+  }
+  return Result.succeed({
+    receivedAt,
+    source: httpSource,
+    who: origin.who,
+    level,
+    fields: fieldsText?.toWellFormed(),
+    message: message.toWellFormed()
+  })
+}
+
+/** Most texts are far from the limit: only those near it are measured. */
+const overLimit = (text: string | undefined, maxBytes: number): boolean =>
+  text !== undefined && text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes
+
+/** Events in order as few runs as possible: neighbours that differ in nothing but their message share one. */
+export const toRuns = (inputs: ReadonlyArray<Checked>): ReadonlyArray<EventRun> => {
+  const runs: Array<EventRun & { readonly messages: Array<string> }> = []
+  let current: (EventRun & { readonly messages: Array<string> }) | undefined
+  for (const input of inputs) {
+    if (Result.isFailure(input)) continue
+    const { message, ...shared } = input.success
+    if (
+      current === undefined ||
+      current.level !== shared.level ||
+      current.fields !== shared.fields ||
+      current.receivedAt !== shared.receivedAt
+    ) {
+      current = { ...shared, messages: [] }
+      runs.push(current)
+    }
+    current.messages.push(message)
+  }
+  return runs
+}
+
+export type InputResult =
+  | { readonly seq: number }
+  | { readonly line: number; readonly code: number; readonly error: string }
+
+/** One result for each input, in order; `lineOf` numbers the inputs as their sender does. */
+export const resultsOf = (
+  inputs: ReadonlyArray<Checked>,
+  stored: SeqRange | undefined,
+  lineOf: (index: number) => number
+): ReadonlyArray<InputResult> => {
+  let seq = stored?.first ?? 0
+  return inputs.map((input, i) => (Result.isFailure(input) ? { line: lineOf(i), ...input.failure } : { seq: seq++ }))
+}

@@ -1,0 +1,19 @@
+/** Times as people and programs give them, to nanoseconds since the UNIX epoch. */
+
+const rfc3339 = /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/u
+const unixSeconds = /^(\d{1,10})(?:\.(\d{1,9}))?$/u
+const unixMillis = /^\d{13}$/u
+
+/** RFC 3339, or UNIX time in seconds (up to ten digits, fraction allowed) or milliseconds (thirteen). */
+export const parseTime = (text: string): bigint | undefined => {
+  if (unixMillis.test(text)) return BigInt(text) * 1_000_000n
+  const unix = unixSeconds.exec(text)
+  if (unix !== null) return BigInt(unix[1] ?? 0) * 1_000_000_000n + fraction(unix[2])
+  const parts = rfc3339.exec(text)
+  if (parts === null) return undefined
+  const [, date, time, digits, zone = "Z"] = parts
+  const millis = Date.parse(`${date}T${time}${zone.toUpperCase()}`)
+  return Number.isNaN(millis) ? undefined : BigInt(millis) * 1_000_000n + fraction(digits)
+}
+
+const fraction = (digits: string | undefined): bigint => BigInt((digits ?? "").padEnd(9, "0"))

@@ -1,0 +1,76 @@
+/**
+ * Where log lines leave the process: standard error, written without ever blocking the event loop.
+ *
+ * Node writes to a pipe synchronously, so a stalled reader (a hung journald) would stop the daemon. Lines are gathered
+ * here and written by the thread pool, one write at a time. Bound: `bufferedBytesMax` waiting; beyond it lines are
+ * dropped and counted, and the count is told as soon as lines flow again.
+ */
+import { write } from "node:fs"
+
+/** A second of very busy request logging; more means that nobody reads. */
+const bufferedBytesMax = 4 * 1024 * 1024
+
+export class LogOutput {
+  private waiting = ""
+  private writing = false
+  private scheduled = false
+  private droppedSinceTold = 0
+  private idle: Array<() => void> = []
+  private readonly fd: number
+  private readonly toldAs: (dropped: number) => string
+  dropped = 0
+
+  /** `toldAs` renders the line that says how many lines were dropped. */
+  constructor(fd: number, toldAs: (dropped: number) => string) {
+    this.fd = fd
+    this.toldAs = toldAs
+  }
+
+  /** `line` ends with a newline. */
+  push(line: string): void {
+    if (this.waiting.length + line.length > bufferedBytesMax) {
+      this.dropped += 1
+      this.droppedSinceTold += 1
+      return
+    }
+    this.waiting += line
+    if (this.scheduled || this.writing) return
+    this.scheduled = true
+    setImmediate(() => {
+      this.scheduled = false
+      this.flush()
+    })
+  }
+
+  /** Calls back once all lines pushed so far are written, or could not be. */
+  whenIdle(callback: () => void): void {
+    if (!this.writing && this.waiting === "") callback()
+    else this.idle.push(callback)
+  }
+
+  private flush(): void {
+    if (this.writing) return
+    if (this.droppedSinceTold > 0) {
+      this.waiting += this.toldAs(this.droppedSinceTold)
+      this.droppedSinceTold = 0
+    }
+    if (this.waiting === "") {
+      for (const callback of this.idle.splice(0)) callback()
+      return
+    }
+    const bytes = Buffer.from(this.waiting)
+    this.waiting = ""
+    this.writing = true
+    this.send(bytes, 0)
+  }
+
+  private send(bytes: Buffer, offset: number): void {
+    write(this.fd, bytes, offset, bytes.length - offset, null, (error, written) => {
+      // A terminal or socket in non-blocking mode says EAGAIN: its reader is slow, not gone.
+      if (error?.code === "EAGAIN") return void setTimeout(() => this.send(bytes, offset), 10)
+      if (error === null && offset + written < bytes.length) return this.send(bytes, offset + written)
+      this.writing = false
+      this.flush()
+    })
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The process log: what the daemon says to whoever watches the process (journald, a terminal), apart from the event log.
+ * Effect's logging and the HTTP request lines end here. Format and level can change while it runs.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
+import { fstatSync } from "node:fs"
+import { formatLine, isJournal, type LogFormat } from "./format.ts"
+import { LogOutput } from "./LogOutput.ts"
+
+export interface LogSettings {
+  readonly json: boolean
+  readonly debug: boolean
+}
+
+export class ProcessLog extends Context.Service<
+  ProcessLog,
+  {
+    /** For hot paths that have no fiber to log from; the same lines as Effect.log. */
+    readonly write: (level: LogLevel.LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void
+    readonly enabled: (level: LogLevel.LogLevel) => boolean
+    readonly configure: (settings: LogSettings) => Effect.Effect<void>
+    /** Lines lost because nobody read them fast enough. */
+    readonly dropped: () => number
+  }
+>()("systemapi/services/log/ProcessLog") {}
+
+/** At exit: a reader that takes no lines for this long will not take the last ones. */
+const flushDeadline = "1 second"
+
+const stderrFd = 2
+
+/** ProcessLog, and Effect's logger set to it alone. */
+export const layer = (initial: LogSettings): Layer.Layer<ProcessLog> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const journal = isJournal(process.env, fstatSync(stderrFd))
+      const formatOf = (settings: LogSettings): LogFormat => (settings.json ? "json" : journal ? "journal" : "text")
+      let format = formatOf(initial)
+      let minimum: LogLevel.LogLevel = initial.debug ? "Debug" : "Info"
+      const output = new LogOutput(stderrFd, (dropped) =>
+        formatLine(format, { at: new Date(), level: "Warn", message: "log lines were dropped", fields: { dropped } })
+      )
+      const enabled = (level: LogLevel.LogLevel) => LogLevel.isGreaterThanOrEqualTo(level, minimum)
+
+      const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
+        if (!enabled(logLevel)) return
+        const [first, ...rest] = Array.isArray(message) ? message : [message]
+        const extra = rest.filter((part) => part !== "")
+        output.push(
+          formatLine(format, {
+            at: date,
+            level: logLevel,
+            message: textOf(first),
+            fields: {
+              ...fiber.getRef(References.CurrentLogAnnotations),
+              ...(extra.length > 0 ? { detail: extra.map(textOf).join(" ") } : {}),
+              ...(cause.reasons.length > 0 ? { cause: Cause.pretty(cause) } : {})
+            }
+          })
+        )
+      })
+
+      const service = ProcessLog.of({
+        enabled,
+        write: (level, message, fields) => {
+          if (enabled(level)) output.push(formatLine(format, { at: new Date(), level, message, fields }))
+        },
+        configure: (settings) =>
+          Effect.sync(() => {
+            format = formatOf(settings)
+            minimum = settings.debug ? "Debug" : "Info"
+          }),
+        dropped: () => output.dropped
+      })
+
+      const flush = Effect.callback<void>((resume) => output.whenIdle(() => resume(Effect.void))).pipe(
+        Effect.timeoutOrElse({ duration: flushDeadline, orElse: () => Effect.void })
+      )
+      return Layer.mergeAll(
+        Layer.effect(
+          ProcessLog,
+          Effect.as(
+            Effect.addFinalizer(() => flush),
+            service
+          )
+        ),
+        Logger.layer([logger]),
+        // The logger filters by itself, so that a reload can change the level of fibers that run already.
+        Layer.succeed(References.MinimumLogLevel, "Trace")
+      )
+    })
+  )
+
+const textOf = (part: unknown): string =>
+  typeof part === "string" ? part : part instanceof Error ? part.message : (JSON.stringify(part) ?? String(part))
