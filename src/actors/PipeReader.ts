@@ -20,7 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { Fifo } from "../services/fifo/Fifo.ts"
-import type { Reading } from "../services/fifo/FifoSocket.ts"
+import type { OpenFifo } from "../services/fifo/FifoSocket.ts"
 import { LineFramer } from "../services/fifo/LineFramer.ts"
 import { noLines } from "../services/fifo/LineCounts.ts"
 import * as LineRecorder from "../services/fifo/LineRecorder.ts"
@@ -45,7 +45,7 @@ const start = Effect.fnUntraced(function* (options: PipeOptions) {
   const name = `pipe:${options.source}`
   const idleNanos = BigInt(Duration.toMillis(options.idleFlush ?? idleFlushDefault)) * 1_000_000n
   const counts = noLines()
-  let reading: Reading | undefined
+  let reading: OpenFifo | undefined
   let paused = false
   let heardAt = 0n
   let bytes = 0
@@ -127,12 +127,11 @@ const start = Effect.fnUntraced(function* (options: PipeOptions) {
     Effect.gen(function* () {
       yield* ingest
       if ((yield* fifo.place(path, options.mode)) === "aside-in-use") return
-      const { identity, read } = yield* fifo.open(path)
-      opened += 1
       const framer = new LineFramer(options, counts)
-      // Finalizers run last in, first out: what is in the FIFO is read, the unfinished line recorded, the FIFO closed.
+      // Finalizers run last in, first out: what is in the FIFO is read, it is closed, the unfinished line recorded.
       yield* Effect.addFinalizer(() => flush(framer))
-      const current = yield* read(receive(framer))
+      const current = yield* fifo.open(path, receive(framer))
+      opened += 1
       yield* ingest
       yield* Effect.acquireRelease(
         Effect.sync(() => {
@@ -144,7 +143,7 @@ const start = Effect.fnUntraced(function* (options: PipeOptions) {
             reading = undefined
           })
       )
-      yield* Effect.raceFirst(current.failed, watch(identity, framer))
+      yield* Effect.raceFirst(current.failed, watch(current.identity, framer))
       yield* Effect.logInfo(`${name}: ${path} was removed or replaced`)
     })
   )

@@ -69,6 +69,18 @@ const recentBytesMax = 16 * 1024 * 1024
 /** Followers of the log read from memory while they are less than this many events behind. */
 const recentEventsMin = 4096
 
+/** Export to a collector, loaded where one is configured. */
+const telemetry = ({ config, version }: DaemonOptions) => {
+  const { otlp_headers_path: headersPath, otlp_url: url, service_name: serviceName } = config.telemetry
+  if (url === "") return Layer.empty
+  return Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("../services/telemetry/Telemetry.ts")),
+      ({ layer }) => layer({ url, headersPath, serviceName, version })
+    )
+  )
+}
+
 const base = ({ config, version }: DaemonOptions) =>
   Layer.mergeAll(
     Supervisor.layer,
@@ -135,7 +147,8 @@ const writtenPaths = ({ file_uploads, general, listeners: configured }: Config):
 export const layer = (options: DaemonOptions) => {
   const { config } = options
   const auth = BasicAuth.layer.pipe(Layer.provideMerge(basicSecret(config)))
-  const log = Layer.mergeAll(eventLog(config), auth).pipe(Layer.provideMerge(base(options)))
+  const foundation = telemetry(options).pipe(Layer.provideMerge(base(options)))
+  const log = Layer.mergeAll(eventLog(config), auth).pipe(Layer.provideMerge(foundation))
   const commands = Layer.mergeAll(CommandExecutor.layer, Uploads.layer).pipe(Layer.provideMerge(log))
   const work = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
   const parts = Layer.mergeAll(pipes(config), retention(config), LifeRecorder.layer).pipe(Layer.provideMerge(work))

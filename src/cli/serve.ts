@@ -17,7 +17,7 @@ export const serve = Effect.fn("serve")(function* ({ config: path, flags }: Serv
     Layer.provideMerge(Daemon.platform(options)),
     Layer.provideMerge(Daemon.processLog(config))
   )
-  yield* Effect.scoped(
+  return yield* Effect.scoped(
     Effect.flatMap(Layer.build(daemon), (context) =>
       Effect.provideContext(
         Effect.gen(function* () {

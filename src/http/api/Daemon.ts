@@ -4,7 +4,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { BadRequest, InternalError, NotConfigured, TooLarge, Unauthorized } from "./ErrorBody.ts"
+import { BadRequest, InternalError, NotConfigured, TooLarge, Unauthorized, Unavailable } from "./ErrorBody.ts"
 
 const Status = Schema.Struct({ status: Schema.Literal("ok") })
 
@@ -62,6 +62,19 @@ export class HealthGroup extends HttpApiGroup.make("health")
     }).annotate(OpenApi.Summary, "Ready: every part works; 503 and the problems otherwise")
   )
   .annotate(OpenApi.Description, "Is it alive, is it well") {}
+
+/** Mounted under `general.pprof` alone. */
+export class DebugGroup extends HttpApiGroup.make("debug")
+  .add(
+    HttpApiEndpoint.get("profile", "/debug/pprof/profile", {
+      query: { seconds: Schema.optionalKey(Schema.String.annotate({ description: "1 to 60; 5 if not given" })) },
+      success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/json" })),
+      error: [BadRequest, Unauthorized, Unavailable]
+    })
+      .annotate(OpenApi.Summary, "CPU profile of the daemon")
+      .annotate(OpenApi.Description, "V8's .cpuprofile format. Only where general.pprof is on; one at a time.")
+  )
+  .annotate(OpenApi.Description, "For those who work on the daemon itself") {}
 
 export class DaemonGroup extends HttpApiGroup.make("daemon")
   .add(

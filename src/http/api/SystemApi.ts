@@ -5,7 +5,7 @@
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { ActionsGroup, UploadsGroup } from "./Actions.ts"
-import { DaemonGroup, HealthGroup } from "./Daemon.ts"
+import { DaemonGroup, DebugGroup, HealthGroup } from "./Daemon.ts"
 import { EventsGroup } from "./Events.ts"
 
 export class SystemApi extends HttpApi.make("systemapi")
@@ -14,6 +14,7 @@ export class SystemApi extends HttpApi.make("systemapi")
   .add(ActionsGroup)
   .add(UploadsGroup)
   .add(DaemonGroup)
+  .add(DebugGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "System API",

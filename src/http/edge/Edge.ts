@@ -7,7 +7,6 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { BasicAuth, Outcome } from "../../services/auth/BasicAuth.ts"
@@ -36,7 +35,6 @@ const clientClosedRequest = 499
 export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
   const find = makeRouter(routes)
   const requestId = makeRequestIds()
-  const logsRequests = () => log.enabled("Info")
 
   const dispatch = (
     call: Call,
@@ -62,7 +60,8 @@ export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
         }
         call.params = match.params
         call.route = match.route.path
-        return match.route.handler(call)
+        // Requests are served uninterruptibly (Effect's HttpEffect); a handler ends with its client.
+        return Effect.interruptible(match.route.handler(call))
       case "allowed": {
         const allow = { allow: match.methods.join(", ") }
         return method === "OPTIONS"
@@ -74,43 +73,41 @@ export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
     }
   }
 
-  return Effect.withFiber<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>(
-    (fiber) => {
-      const clock = fiber.getRef(Clock.Clock)
+  return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Clock.clockWith((clock) => {
       const started = clock.monotonicTimeNanosUnsafe()
-      return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-        const call = new Call(request, requestId(request.headers["x-request-id"]))
-        const finish = (status: number) => {
-          const durationMs = Number(clock.monotonicTimeNanosUnsafe() - started) / 1e6
-          observe(call.route, status, durationMs)
-          if (!logsRequests()) return
-          log.write("Info", `${request.method} ${call.path} ${status}`, {
-            ms: Math.round(durationMs * 100) / 100,
-            address: call.address === "" ? undefined : call.address,
-            who: call.who,
-            request_id: call.id
-          })
+      const call = new Call(request, requestId(request.headers["x-request-id"]))
+      const account = (status: number) => {
+        const durationMs = Number(clock.monotonicTimeNanosUnsafe() - started) / 1e6
+        observe(call.route, status, durationMs)
+        const { address, id, path, who } = call
+        log.request(clock.currentTimeMillisUnsafe(), {
+          method: request.method,
+          path,
+          status,
+          durationMs,
+          address,
+          who,
+          id
+        })
+      }
+      const finish = (response: HttpServerResponse.HttpServerResponse) => {
+        account(response.status)
+        return HttpServerResponse.setHeader(response, "x-request-id", call.id)
+      }
+      const attempt = { authorization: request.headers["authorization"], address: call.address }
+      return Effect.matchCauseEffect(
+        Effect.flatMap(auth.authenticate(attempt), (outcome) => dispatch(call, outcome)),
+        {
+          onSuccess: (response) => Effect.succeed(finish(response)),
+          onFailure: (cause) => {
+            if (!Cause.hasInterruptsOnly(cause)) return Effect.map(answerOf(cause, call), finish)
+            account(clientClosedRequest)
+            return Effect.interrupt
+          }
         }
-        return Effect.onExit(
-          Effect.matchCauseEffect(
-            Effect.flatMap(
-              auth.authenticate({ authorization: request.headers["authorization"], address: call.address }),
-              (outcome) => dispatch(call, outcome)
-            ),
-            {
-              onSuccess: (response) => Effect.succeed(HttpServerResponse.setHeader(response, "x-request-id", call.id)),
-              onFailure: (cause) =>
-                Cause.hasInterruptsOnly(cause)
-                  ? Effect.interrupt
-                  : Effect.map(answerOf(cause, call), (response) =>
-                      HttpServerResponse.setHeader(response, "x-request-id", call.id)
-                    )
-            }
-          ),
-          (exit) => Effect.sync(() => finish(Exit.isSuccess(exit) ? exit.value.status : clientClosedRequest))
-        )
-      })
-    }
+      )
+    })
   )
 }
 

@@ -48,6 +48,7 @@ const body = (refusal: Refusal): Buffer => Buffer.from(JSON.stringify({ code: re
 const headersOf = (refusal: Refusal, length: number): Record<string, string> => ({
   "content-type": "application/json",
   "content-length": String(length),
+  date: new Date().toUTCString(),
   ...refusal.headers
 })
 

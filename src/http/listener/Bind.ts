@@ -6,8 +6,9 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { chmod, lstat, unlink } from "node:fs/promises"
+import { chmod, lstat, stat, unlink } from "node:fs/promises"
 import * as Net from "node:net"
+import { dirname } from "node:path"
 import { format, type ListenAddress, type UnixAddress } from "../../services/config/ListenAddress.ts"
 
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
@@ -94,7 +95,11 @@ const removeStale = Effect.fnUntraced(function* (address: UnixAddress): Effect.f
       ),
     catch: (error) => failed(address, error)
   })
-  if (kind === "absent") return
+  if (kind === "absent") {
+    // Asked here because libuv reports an absent folder as a lack of permission.
+    yield* Effect.tryPromise({ try: () => stat(dirname(address.path)), catch: (error) => failed(address, error) })
+    return
+  }
   if (kind === "other") {
     return yield* new ListenFailed({ address: format(address), reason: "a file that is no socket is in the way" })
   }

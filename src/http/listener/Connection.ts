@@ -47,8 +47,6 @@ export class Progress {
   }
 }
 
-export const monotonicMs = (): number => performance.now()
-
 /** `handshake`: TLS has not come to terms yet, so nothing can be said that the peer would understand. */
 export type Protocol = "handshake" | "http1" | "http2"
 
@@ -65,10 +63,12 @@ export class Connection {
   readonly streams = new Set<Http2Exchange>()
 
   /** Without a request since, and the bytes received until then: more of them are the start of a request. */
-  idleSince = monotonicMs()
+  idleSince: number
   idleBytes = 0
   headerSince: number | undefined
   served = false
+  /** A request that has its answer while its body still comes: what arrives belongs to it. */
+  draining: Http.IncomingMessage | undefined
 
   readonly body = new Progress()
   readonly taken = new Progress()
@@ -82,9 +82,10 @@ export class Connection {
   /** Since when nothing but the end is awaited. */
   endingSince: number | undefined
 
-  constructor(raw: Net.Socket) {
+  constructor(raw: Net.Socket, now: number) {
     this.raw = raw
     this.socket = raw
+    this.idleSince = now
   }
 
   get busy(): boolean {
@@ -93,13 +94,16 @@ export class Connection {
 
   /** Bytes of a request that has no end of its headers yet. */
   get unfinishedHeaderBytes(): number {
-    return this.busy || this.protocol !== "http1" ? 0 : this.raw.bytesRead - this.idleBytes
+    return this.busy || this.draining !== undefined || this.protocol !== "http1"
+      ? 0
+      : this.socket.bytesRead - this.idleBytes
   }
 
   idle(now: number): void {
     this.served = true
+    if (this.draining?.complete === true) this.draining = undefined
     this.idleSince = now
-    this.idleBytes = this.raw.bytesRead
+    this.idleBytes = this.socket.bytesRead
     this.headerSince = undefined
     this.respondingSince = undefined
   }
@@ -128,7 +132,7 @@ export class Connection {
    */
   refuse(refusal: Refusal, now: number): void {
     if (this.endingSince !== undefined || this.lastWords !== undefined) return
-    if (this.protocol !== "http1") return this.destroy()
+    if (this.protocol !== "http1" || this.draining?.complete === false) return this.destroy()
     const faulty = this.waiting.at(-1) ?? this.current
     if (faulty === undefined) {
       this.endingSince = now

@@ -8,8 +8,9 @@
  */
 import type * as Net from "node:net"
 import { allConnectionsBusy, asBytes, type Refusal } from "./Answers.ts"
-import { bytesTaken, Connection, type Http1Exchange, type Http2Exchange, monotonicMs } from "./Connection.ts"
+import { bytesTaken, Connection, type Http1Exchange, type Http2Exchange } from "./Connection.ts"
 import type { ListenerLimits } from "./Limits.ts"
+import { LoopClock } from "./LoopClock.ts"
 
 export interface TimedOut {
   header: number
@@ -31,6 +32,8 @@ export interface ListenerStats {
   /** Requests that were no HTTP, and handshakes that came to nothing. */
   readonly malformed: number
   readonly handshakesFailed: number
+  /** Connections closed because they pipelined without measure. */
+  readonly overrun: number
   readonly requests: number
   readonly timedOut: Readonly<TimedOut>
 }
@@ -41,6 +44,7 @@ type Counts = { -readonly [K in Exclude<keyof ListenerStats, "open" | "busy" | "
 
 export class Connections {
   readonly all = new Set<Connection>()
+  readonly clock: LoopClock
   /** Longest idle first. */
   readonly idle = new Set<Connection>()
   readonly counts: Counts = {
@@ -49,6 +53,7 @@ export class Connections {
     evicted: 0,
     malformed: 0,
     handshakesFailed: 0,
+    overrun: 0,
     requests: 0,
     timedOut: { header: 0, body: 0, request: 0, write: 0, response: 0, idle: 0 }
   }
@@ -64,6 +69,7 @@ export class Connections {
 
   constructor(limits: ListenerLimits) {
     this.#limits = limits
+    this.clock = new LoopClock(2 * limits.checkMs)
   }
 
   stats(): ListenerStats {
@@ -85,7 +91,7 @@ export class Connections {
       return undefined
     }
     this.counts.accepted += 1
-    const connection = new Connection(raw)
+    const connection = new Connection(raw, this.clock.now())
     this.all.add(connection)
     this.idle.add(connection)
     raw.once("close", () => this.#forget(connection))
@@ -96,10 +102,10 @@ export class Connections {
   open(connection: Connection, socket: Net.Socket, protocol: "http1" | "http2"): void {
     connection.protocol = protocol
     connection.socket = socket
-    connection.idleBytes = connection.raw.bytesRead
+    connection.idleBytes = connection.socket.bytesRead
     this.#bySocket.set(socket, connection)
     socket.once("end", () => {
-      connection.halfClosedSince = monotonicMs()
+      connection.halfClosedSince = this.clock.now()
     })
   }
 
@@ -108,10 +114,17 @@ export class Connections {
     this.idle.delete(connection)
   }
 
-  /** An answer is over: the connection is idle again, or ends. */
+  /** The answer to an exchange of HTTP/1 is over. */
+  endExchange(connection: Connection, exchange: Http1Exchange): void {
+    connection.current = undefined
+    connection.respondingSince = undefined
+    connection.draining = exchange.request
+  }
+
+  /** Without an exchange in hand the connection is idle again, or ends. */
   finish(connection: Connection): void {
     if (connection.busy || !this.all.has(connection)) return
-    const now = monotonicMs()
+    const now = this.clock.now()
     connection.idle(now)
     this.idle.add(connection)
     if (connection.lastWords !== undefined) {
@@ -144,7 +157,7 @@ export class Connections {
   /** Ends what is idle now; the busy ones end with the answers they have in hand. */
   stop(): void {
     this.stopping = true
-    const now = monotonicMs()
+    const now = this.clock.now()
     if (this.all.size === 0) return this.onEmpty()
     for (const connection of this.all) {
       if (connection.busy) connection.markLast()

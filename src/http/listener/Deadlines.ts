@@ -3,10 +3,10 @@
  * stalls, an answer nobody takes, idle and half-closed connections, and refused ones that linger. Looking at counters
  * costs nothing per request, and treats HTTP/1, TLS and HTTP/2 alike. A deadline is noticed at most `checkMs` late.
  *
- * Bounds: the work of one look is proportional to the open connections and streams; it runs only while there are any.
+ * Bounds: the work of one look is proportional to the open connections and streams.
  */
 import { bodyTimedOut, headersTimedOut, throughHttp2 } from "./Answers.ts"
-import { type Connection, type Http1Exchange, type Http2Exchange, monotonicMs } from "./Connection.ts"
+import type { Connection, Http1Exchange, Http2Exchange } from "./Connection.ts"
 import { type Connections, outgoing } from "./Connections.ts"
 import type { ListenerLimits } from "./Limits.ts"
 
@@ -19,7 +19,18 @@ export interface Deadlines {
 export const watch = (connections: Connections, limits: ListenerLimits): Deadlines => {
   const { timedOut } = connections.counts
 
+  /** A body nobody wants any more is read to its end, to keep the connection, for as long as a body may pause. */
+  const checkDraining = (connection: Connection, body: Http1Exchange["request"], now: number): void => {
+    if (body.complete) {
+      connection.idle(now)
+    } else if (now - connection.idleSince >= limits.bodyIdleMs) {
+      timedOut.body += 1
+      connection.destroy()
+    }
+  }
+
   const checkIdle = (connection: Connection, now: number): void => {
+    if (connection.draining !== undefined) return checkDraining(connection, connection.draining, now)
     const unfinished = connection.unfinishedHeaderBytes
     if (unfinished > 0) connection.headerSince ??= connection.served ? now : connection.idleSince
     if (connection.headerSince !== undefined) {
@@ -47,12 +58,12 @@ export const watch = (connections: Connections, limits: ListenerLimits): Deadlin
     const { request, response } = exchange
     if (response.headersSent) connection.respondingSince ??= now
     if (bodyWanted(request) && !exchange.awaitsContinue) {
-      if (connection.body.still(connection.raw.bytesRead, now) >= limits.bodyIdleMs) {
+      if (connection.body.still(connection.socket.bytesRead, now) >= limits.bodyIdleMs) {
         timedOut.body += 1
         return connection.refuse(bodyTimedOut, now)
       }
     } else {
-      connection.body.reset(connection.raw.bytesRead, now)
+      connection.body.reset(connection.socket.bytesRead, now)
     }
     if (!request.complete && overdue(exchange.startedAt, now, limits.requestMs)) {
       timedOut.request += 1
@@ -94,7 +105,7 @@ export const watch = (connections: Connections, limits: ListenerLimits): Deadlin
   }
 
   const check = (): void => {
-    const now = monotonicMs()
+    const now = connections.clock.tick()
     let headerBytes = 0
     for (const connection of connections.all) {
       if (connection.endingSince !== undefined) {
@@ -118,7 +129,7 @@ export const watch = (connections: Connections, limits: ListenerLimits): Deadlin
   }
 
   const timer = setInterval(() => {
-    if (connections.all.size > 0) check()
+    check()
   }, limits.checkMs)
   return { check, stop: () => clearInterval(timer) }
 }

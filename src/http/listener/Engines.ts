@@ -12,7 +12,7 @@ import * as Http2 from "node:http2"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
 import { forParserFault } from "./Answers.ts"
-import { type Connection, monotonicMs } from "./Connection.ts"
+import type { Connection } from "./Connection.ts"
 import type { Connections } from "./Connections.ts"
 import { attachHttp1, attachHttp2, type Handler } from "./Exchanges.ts"
 import type { ListenerLimits } from "./Limits.ts"
@@ -142,7 +142,7 @@ const makeHttp1 = (connections: Connections, limits: ListenerLimits, handler: Ha
     // A refused client is still read for a while, and each further byte is the same fault again.
     if (connection.endingSince !== undefined || connection.lastWords !== undefined) return
     connections.counts.malformed += 1
-    connection.refuse(refusal, monotonicMs())
+    connection.refuse(refusal, connections.clock.now())
   })
   attachHttp1(server, connections, limits, handler)
   return server

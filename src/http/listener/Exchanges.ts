@@ -18,7 +18,7 @@ import {
   tooManyHeaders,
   unknownExpectation
 } from "./Answers.ts"
-import { type Connection, type Http1Exchange, type Http2Exchange, monotonicMs, Progress } from "./Connection.ts"
+import { type Connection, type Http1Exchange, type Http2Exchange, Progress } from "./Connection.ts"
 import type { Connections } from "./Connections.ts"
 import type { ListenerLimits } from "./Limits.ts"
 
@@ -54,29 +54,30 @@ export const attachHttp1 = (
     const exchange: Http1Exchange = {
       request,
       response,
-      startedAt: monotonicMs(),
+      startedAt: connections.clock.now(),
       awaitsContinue: false,
       refusal: objection(request, expectation)
     }
     if (expectation === "continue") holdContinue(exchange)
     response.on("close", () => {
       if (connection.current !== exchange) return
-      connection.current = undefined
+      connections.endExchange(connection, exchange)
       const next = connections.next(connection)
-      if (next === undefined) return connections.finish(connection)
-      connection.respondingSince = undefined
-      start(connection, next)
+      if (next === undefined) connections.finish(connection)
+      else start(connection, next)
     })
     connections.begin(connection)
-    if (connection.current === undefined) start(connection, exchange)
-    else if (!connections.wait(connection, exchange)) connection.destroy()
+    if (connection.current === undefined) return start(connection, exchange)
+    if (connections.wait(connection, exchange)) return
+    connections.counts.overrun += 1
+    connection.destroy()
   }
 
   server.on("request", receive("none"))
   server.on("checkContinue", receive("continue"))
   server.on("checkExpectation", receive("unknown"))
   server.on("connect", (request: Http.IncomingMessage, socket: Duplex) => {
-    connections.of(request.socket)?.refuse(connectRefused, monotonicMs())
+    connections.of(request.socket)?.refuse(connectRefused, connections.clock.now())
     // Node has let go of the socket; what the client still sends is dropped until the connection ends.
     socket.resume()
   })
@@ -119,7 +120,7 @@ export const attachHttp2 = (
       const exchange: Http2Exchange = {
         request,
         response,
-        startedAt: monotonicMs(),
+        startedAt: connections.clock.now(),
         body: new Progress(),
         respondingSince: undefined
       }

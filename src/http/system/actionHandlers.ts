@@ -5,7 +5,6 @@ import * as Schema from "effect/Schema"
 import type { ActionError, Actions } from "../../services/actions/Actions.ts"
 import { describeExit } from "../../services/actions/describeExit.ts"
 import type { Executor, RunResult } from "../../services/commands/Executor.ts"
-import type { ActionConfig } from "../../services/config/Config.ts"
 import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import type { FileUploadError, FileUploads } from "../../services/files/FileUploads.ts"
 import { ActionInput, type ActionResult } from "../api/Actions.ts"
@@ -28,12 +27,10 @@ const inputBytesMax = 1024 * 1024
 const decodeInput = Schema.decodeUnknownResult(Schema.fromJsonString(ActionInput), { onExcessProperty: "error" })
 
 export const makeActionHandlers = ({ actions, config, executor, uploads }: ActionServices) => {
-  const needsPost = (action: ActionConfig) => config.get().general.actions_require_post || action.require_post
-
   const runPlain: Handler = (call) => {
     const name = call.params["action"] ?? ""
     const action = config.get().actions.get(name)
-    if (action !== undefined && needsPost(action)) {
+    if (action !== undefined && action.require_post) {
       return Effect.fail(failure(405, "Actions are run by POST here", { allow: "OPTIONS, POST" }))
     }
     return Effect.flatMap(run(name, {}, call), (result) => {
@@ -69,7 +66,7 @@ export const makeActionHandlers = ({ actions, config, executor, uploads }: Actio
           return {
             name: action.name,
             ...(action.description === "" ? {} : { description: action.description }),
-            methods: needsPost(action) ? ["POST"] : ["GET", "POST"],
+            methods: action.require_post ? ["POST"] : ["GET", "POST"],
             arguments: action.args.map(({ description, ...declared }) => ({
               ...declared,
               required: declared.default === undefined,

@@ -12,11 +12,12 @@ import { FileUploads } from "../../services/files/FileUploads.ts"
 import { Identity } from "../../services/Identity.ts"
 import { Metrics } from "../../services/metrics/Metrics.ts"
 import { ActionsGroup, UploadsGroup } from "../api/Actions.ts"
-import { DaemonGroup, HealthGroup } from "../api/Daemon.ts"
+import { DaemonGroup, DebugGroup, HealthGroup } from "../api/Daemon.ts"
 import { EventsGroup } from "../api/Events.ts"
 import { bind, type Route } from "../edge/routes.ts"
 import { makeActionHandlers } from "./actionHandlers.ts"
 import { type DaemonServices, makeDaemonHandlers } from "./daemonHandlers.ts"
+import { profile } from "./debugHandlers.ts"
 import { makeEventReads } from "./eventReads.ts"
 import { makeEventStream } from "./eventStream.ts"
 import { makeEventWrites } from "./eventWrites.ts"
@@ -51,7 +52,8 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
     ...bind(EventsGroup, { ...reads, ...writes, stream: makeEventStream(log) }),
     ...bind(ActionsGroup, actionHandlers.actions),
     ...bind(UploadsGroup, actionHandlers.uploads),
-    ...bind(DaemonGroup, daemonHandlers.daemon)
+    ...bind(DaemonGroup, daemonHandlers.daemon),
+    ...(initial.general.pprof ? bind(DebugGroup, { profile }) : [])
   ]
   return routes
 })

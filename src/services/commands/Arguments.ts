@@ -12,8 +12,8 @@ import * as Schema from "effect/Schema"
 /** A command with more arguments than this wants a file. */
 export const argumentsMax = 32
 /** Bytes of UTF-8, where a declaration does not say; far below the 128 KiB that Linux takes for one string. */
-export const maxLengthDefault = 1024
-export const maxLengthMax = 65_536
+const maxLengthDefault = 1024
+const maxLengthMax = 65_536
 
 /** How much of a refused value an error shows. */
 const foundMax = 100

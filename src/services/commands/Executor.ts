@@ -79,7 +79,7 @@ export interface RunResult {
   readonly stderr: StreamOutput
 }
 
-export interface WaitingCommand {
+interface WaitingCommand {
   readonly id: number
   readonly who: string
   readonly why: string | undefined

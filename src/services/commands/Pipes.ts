@@ -18,8 +18,8 @@ export interface Pipe {
   readonly write: number
 }
 
-/** One `mkfifo` (a few milliseconds) serves eight commands; 32 descriptors are little beside the usual 1024. */
-const batch = 16
+/** One `mkfifo` (a few milliseconds) serves sixteen commands; 64 descriptors are little beside the usual 1024. */
+const batch = 32
 const skipAfterFailure = 100
 /** `mkfifo` is done in a millisecond; one that hangs on a dead file system must not hold commands up for long. */
 const mkfifoTimeoutMs = 1000

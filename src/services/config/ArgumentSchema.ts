@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { describe, type Problem } from "./Problem.ts"
 import { boolean, choice, integer, key, optional, required, text } from "./keys.ts"
 
-export const argumentTypes = ["string", "enum", "int", "bool"] as const
+const argumentTypes = ["string", "enum", "int", "bool"] as const
 
 /** A value becomes an environment string or a positional parameter, of which the kernel takes 128 KiB. */
 const valueBytesMax = 65_536

@@ -8,12 +8,12 @@ import { address } from "./GeneralSection.ts"
 import { boolean, choice, integer, key, octalMode, optional, path, required } from "./keys.ts"
 
 /** Each FIFO is an actor with an open file; a machine has a handful of writers with a name of their own. */
-export const pipesMax = 64
+const pipesMax = 64
 
-export const listenersMax = 32
+const listenersMax = 32
 
 /** What a source is called in queries; the event source is `pipe:` and this. */
-export const sourcePattern = /^[A-Za-z0-9._-]{1,64}$/u
+const sourcePattern = /^[A-Za-z0-9._-]{1,64}$/u
 
 export const defaultLineMaxBytes = 65_536
 
@@ -44,7 +44,7 @@ export const Pipes = Schema.Array(Pipe)
   .check(Schema.isMaxLength(pipesMax))
   .annotate({ description: "More FIFOs, beside general.pipe_file.", allowed: `at most ${pipesMax} [[pipes]] tables` })
 
-export const apis = ["system"] as const
+const apis = ["system"] as const
 export type Api = (typeof apis)[number]
 
 /** Owner and group: whoever may open the socket has passed the file system's own check. */

@@ -8,8 +8,7 @@ import { boolean, choice, integer, key, path, pathOrNone, text, timerMsMax } fro
 import * as ListenAddress from "./ListenAddress.ts"
 
 /** How the secret is kept: the original's salted SHA-256, or a self-describing form that is slow to guess. */
-export const secretFormats = ["sha256", "scrypt", "argon2id"] as const
-export type SecretFormat = (typeof secretFormats)[number]
+const secretFormats = ["sha256", "scrypt", "argon2id"] as const
 
 /** Notes stand on the last check, and JSON Schema sees those of a check it can express only. */
 export const address = Schema.String.check(
@@ -33,7 +32,7 @@ export const General = Schema.Struct({
   pipe_given_time: key(boolean, false, {
     description: "Take a leading UNIX time of 10 or 13 digits as the time of the event. Whoever writes can forge it."
   }),
-  pprof: key(boolean, false, { description: "Accepted for configurations of the original; has no effect." }),
+  pprof: key(boolean, false, { description: "Serve CPU profiles of the daemon at /debug/pprof/profile." }),
   log_json: key(boolean, false, { description: "Write the process log as JSON instead of text.", live: true }),
   log_debug: key(boolean, false, { description: "Write debug messages to the process log.", live: true }),
   log_max_entries: key(Schema.Int.annotate({ allowed: "an integer" }), 0, {

@@ -5,7 +5,7 @@
 import * as Result from "effect/Result"
 import { isIPv6 } from "node:net"
 
-export interface TcpAddress {
+interface TcpAddress {
   readonly _tag: "Tcp"
   /** Undefined: every interface. An IPv6 address has no brackets here. */
   readonly host: string | undefined

@@ -40,7 +40,7 @@ export const read = Effect.fn("TomlFile.read")(function* (path: string): Effect.
   return yield* Effect.fromResult(parsed)
 })
 
-export const parse = (path: string, bytes: Uint8Array): Result.Result<TomlFile, TomlFileError> => {
+const parse = (path: string, bytes: Uint8Array): Result.Result<TomlFile, TomlFileError> => {
   const text = decodeUtf8(bytes)
   if (text === undefined) {
     return Result.fail(new TomlFileError({ path, line: invalidLine(bytes), reason: "is not UTF-8" }))

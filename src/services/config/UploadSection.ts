@@ -7,7 +7,7 @@ import { account, integer, key, octalMode, optional, path, required, text } from
 const gibibyte = 1024 * 1024 * 1024
 
 /** The mode of a new file; one that is there already keeps its own. */
-export const defaultUploadMode = "0644"
+const defaultUploadMode = "0644"
 
 export const UploadTable = Schema.Struct({
   path: required(path, { description: "Where the file goes." }),

@@ -15,7 +15,7 @@ export interface Flags {
 const defaultLogMaxEntries = 1000
 
 /** `/logs` renders and keeps this many events in memory. */
-export const logMaxEntriesMax = 1_000_000
+const logMaxEntriesMax = 1_000_000
 
 const defaultStoreDirectory = "systemapi-state"
 

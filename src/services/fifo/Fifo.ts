@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { type AsideFile, openAside } from "./AsideFile.ts"
 import { type Placed, place } from "./FifoPlace.ts"
-import { identityOf, type OpenFifo, openFifo } from "./FifoSocket.ts"
+import { identityOf, type OpenFifo, openFifo, type Receive } from "./FifoSocket.ts"
 import { attempt, type FifoUnusable, hasCode } from "./FifoUnusable.ts"
 
 export class Fifo extends Context.Service<
@@ -17,8 +17,11 @@ export class Fifo extends Context.Service<
   {
     /** Sees to it that a FIFO is at the path, with this mode if it has to be made. */
     readonly place: (path: string, mode: number) => Effect.Effect<Placed, FifoUnusable>
-    /** Opens it, which lets waiting writers go on; nothing is read yet. */
-    readonly open: (path: string) => Effect.Effect<OpenFifo, FifoUnusable, Scope.Scope>
+    /**
+     * Opens it, which lets waiting writers go on; nothing is read before `resume`. Closing the scope gives the receiver
+     * what is left in it.
+     */
+    readonly open: (path: string, receive: Receive) => Effect.Effect<OpenFifo, FifoUnusable, Scope.Scope>
     /** The identity of what is at the path now; undefined when nothing is. */
     readonly identity: (path: string) => Effect.Effect<string | undefined, FifoUnusable>
     /** The file that was in the FIFO's place and is not ingested yet, if there is one. */

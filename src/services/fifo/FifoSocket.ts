@@ -18,18 +18,13 @@ import { attempt, FifoUnusable, reasonOf } from "./FifoUnusable.ts"
 /** Takes bytes that are valid during the call only. False: stop reading. */
 export type Receive = (bytes: Buffer) => boolean
 
-export interface Reading {
-  /** Begins, and goes on after the receiver had said stop. */
-  readonly resume: () => void
-  /** Fails when reading does; never succeeds. */
-  readonly failed: Effect.Effect<never, FifoUnusable>
-}
-
 export interface OpenFifo {
   /** Tells this FIFO from another one at the same path. */
   readonly identity: string
-  /** Gets ready to read; once. Closing the scope stops, and gives the receiver what is left in the FIFO. */
-  readonly read: (receive: Receive) => Effect.Effect<Reading, never, Scope.Scope>
+  /** Begins to read, and goes on after the receiver had said stop. */
+  readonly resume: () => void
+  /** Fails when reading does; never succeeds. */
+  readonly failed: Effect.Effect<never, FifoUnusable>
 }
 
 /** What the kernel's pipe holds unless somebody made it larger. */
@@ -40,39 +35,50 @@ const drainBytesMax = 1024 * 1024
 
 export const identityOf = (stats: { readonly dev: bigint; readonly ino: bigint }): string => `${stats.dev}:${stats.ino}`
 
-export const openFifo = Effect.fnUntraced(function* (
-  path: string
-): Effect.fn.Return<OpenFifo, FifoUnusable, Scope.Scope> {
-  let socket: Socket | undefined
-  const fd = yield* Effect.acquireRelease(
-    attempt(path, "open it", () => promisify(open)(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY)),
-    // A socket owns its descriptor.
-    (opened) => (socket === undefined ? closeDescriptor(opened) : closeSocket(socket))
+/**
+ * Writers may write from the moment of the open on, whether it is read yet or not. One acquisition, so that nothing can
+ * come between that moment and the promise that closing the scope gives the receiver what is left.
+ */
+export const openFifo = (path: string, receive: Receive): Effect.Effect<OpenFifo, FifoUnusable, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.flatMap(
+        attempt(path, "open it", () => openDescriptor(path)),
+        ({ fd, stats }) =>
+          stats.isFIFO()
+            ? Effect.sync(() => ({ fd, identity: identityOf(stats), ...listen(path, fd, receive) }))
+            : Effect.andThen(
+                Effect.promise(() => closeQuietly(fd)),
+                Effect.fail(new FifoUnusable({ path, reason: "is not a FIFO any more" }))
+              )
+      ),
+      ({ fd, socket }) => {
+        socket.pause()
+        return Effect.andThen(
+          Effect.promise(() => drain(fd, receive)),
+          closeSocket(socket)
+        )
+      }
+    ),
+    ({ failed, identity, socket }) => ({
+      identity,
+      resume: () => void socket.resume(),
+      failed: Deferred.await(failed)
+    })
   )
-  const stats = yield* attempt(path, "look at it", () => promisify(fstat)(fd, { bigint: true }))
-  if (!stats.isFIFO()) return yield* new FifoUnusable({ path, reason: "is not a FIFO any more" })
 
-  return {
-    identity: identityOf(stats),
-    read: (receive) =>
-      Effect.map(
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            const reading = prepare(path, fd, receive)
-            socket = reading.socket
-            return reading
-          }),
-          (reading) => {
-            reading.socket.pause()
-            return Effect.promise(() => drain(fd, receive))
-          }
-        ),
-        ({ failed, socket }) => ({ resume: () => void socket.resume(), failed: Deferred.await(failed) })
-      )
+const openDescriptor = async (path: string) => {
+  const fd = await promisify(open)(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY)
+  try {
+    return { fd, stats: await promisify(fstat)(fd, { bigint: true }) }
+  } catch (cause) {
+    await closeQuietly(fd)
+    throw cause
   }
-})
+}
 
-const prepare = (path: string, fd: number, receive: Receive) => {
+/** A socket that owns the descriptor and reads nothing yet. */
+const listen = (path: string, fd: number, receive: Receive) => {
   const failed = Deferred.makeUnsafe<never, FifoUnusable>()
   const fail = (reason: string) => Deferred.doneUnsafe(failed, Effect.fail(new FifoUnusable({ path, reason })))
   const buffer = Buffer.allocUnsafeSlow(bufferBytes)
@@ -80,7 +86,7 @@ const prepare = (path: string, fd: number, receive: Receive) => {
   const socket = new Socket({ fd, readable: true, writable: false, onread: { buffer, callback } })
   socket.on("error", (cause) => fail(`cannot read it: ${reasonOf(cause)}`))
   socket.on("close", () => fail("was closed"))
-  // A socket reads from its making on; nothing has been read before this event of the loop ends.
+  // It would read from its making on; nothing has been read before this turn of the event loop ends.
   socket.pause()
   return { socket, failed }
 }
@@ -103,7 +109,7 @@ const readNow = (fd: number, buffer: Buffer): Promise<Buffer> =>
     )
   })
 
-const closeDescriptor = (fd: number) => Effect.promise(() => promisify(close)(fd).catch(() => {}))
+const closeQuietly = (fd: number): Promise<void> => promisify(close)(fd).catch(() => {})
 
 const closeSocket = (socket: Socket) =>
   Effect.callback<void>((resume) => {

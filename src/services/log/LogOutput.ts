@@ -7,6 +7,9 @@
  */
 import { write } from "node:fs"
 
+/** Lines of this long a time go out in one write: each write costs as much as formatting twenty lines. */
+const gatherMs = 5
+
 /** A second of very busy request logging; more means that nobody reads. */
 const bufferedBytesMax = 4 * 1024 * 1024
 
@@ -36,16 +39,16 @@ export class LogOutput {
     this.waiting += line
     if (this.scheduled || this.writing) return
     this.scheduled = true
-    setImmediate(() => {
+    setTimeout(() => {
       this.scheduled = false
       this.flush()
-    })
+    }, gatherMs).unref()
   }
 
   /** Calls back once all lines pushed so far are written, or could not be. */
   whenIdle(callback: () => void): void {
-    if (!this.writing && this.waiting === "") callback()
-    else this.idle.push(callback)
+    this.idle.push(callback)
+    this.flush()
   }
 
   private flush(): void {

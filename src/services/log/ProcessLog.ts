@@ -10,7 +10,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import { fstatSync } from "node:fs"
-import { formatLine, isJournal, type LogFormat } from "./format.ts"
+import { formatLine, formatRequest, isJournal, type LogFormat, type RequestEntry } from "./format.ts"
 import { LogOutput } from "./LogOutput.ts"
 
 export interface LogSettings {
@@ -21,9 +21,8 @@ export interface LogSettings {
 export class ProcessLog extends Context.Service<
   ProcessLog,
   {
-    /** For hot paths that have no fiber to log from; the same lines as Effect.log. */
-    readonly write: (level: LogLevel.LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void
-    readonly enabled: (level: LogLevel.LogLevel) => boolean
+    /** One line for each request, at level info. */
+    readonly request: (atMs: number, entry: RequestEntry) => void
     readonly configure: (settings: LogSettings) => Effect.Effect<void>
     /** Lines lost because nobody read them fast enough. */
     readonly dropped: () => number
@@ -67,9 +66,8 @@ export const layer = (initial: LogSettings): Layer.Layer<ProcessLog> =>
       })
 
       const service = ProcessLog.of({
-        enabled,
-        write: (level, message, fields) => {
-          if (enabled(level)) output.push(formatLine(format, { at: new Date(), level, message, fields }))
+        request: (atMs, entry) => {
+          if (enabled("Info")) output.push(formatRequest(format, atMs, entry))
         },
         configure: (settings) =>
           Effect.sync(() => {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import { answersIn, bodyOf, connect, curl, dial, quick, serve, statusOf } from "./harness.ts"
+import { answersIn, bodyOf, connect, curl, dial, eventually, quick, serve, statusOf } from "./harness.ts"
 
 const get = (path: string, ...headers: ReadonlyArray<string>) =>
   `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers.map((header) => `${header}\r\n`).join("")}\r\n`
@@ -46,6 +46,7 @@ describe("HTTP/1 requests", () => {
       other.send(get("/other"))
       yield* other.until((text) => statusOf(text) === 200)
       assert.deepStrictEqual(served.seen, ["/gate", "/other"])
+      assert.strictEqual(served.stats().overrun, 1)
     })
   )
 
@@ -217,6 +218,35 @@ describe("HTTP/1 that is none", () => {
         code: 400,
         message: "Malformed request: Invalid character in chunk size"
       })
+    })
+  )
+
+  it.live("outlives whatever is thrown at it", () =>
+    Effect.gen(function* () {
+      const served = yield* serve({ limits: { ...quick, headerMs: 100, bodyIdleMs: 100, keepAliveMs: 100 } })
+      const whole = "POST /count HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+      // Every prefix, and every byte of it turned into something else.
+      const damaged = Array.from(whole, (_, at) => {
+        const bytes = Buffer.from(whole)
+        bytes[at] = (at * 37) % 256
+        return bytes
+      })
+      const cut = Array.from(whole, (_, at) => Buffer.from(whole.slice(0, at)))
+      yield* Effect.forEach(
+        [...damaged, ...cut],
+        (bytes) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const client = yield* dial(served)
+              client.socket.end(bytes)
+              const all = yield* client.closed
+              assert.match(all, /^$|^HTTP\/1\.1 [245]/u)
+            })
+          ),
+        { concurrency: 20 }
+      )
+      assert.strictEqual((yield* curl(`${served.url}/x`)).exit, 0)
+      yield* eventually(() => served.stats().open === 0)
     })
   )
 

@@ -183,9 +183,14 @@ export const makeCertificate = Effect.fnUntraced(function* (commonName: string) 
     execFile(
       "openssl",
       [
-        ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split(" "),
-        ...["-subj", `/CN=${commonName}`, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        ...["-keyout", key, "-out", cert]
+        ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -addext".split(" "),
+        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-subj",
+        `/CN=${commonName}`,
+        "-keyout",
+        key,
+        "-out",
+        cert
       ],
       (error) => resume(error === null ? Effect.void : Effect.die(error))
     )
@@ -193,6 +198,12 @@ export const makeCertificate = Effect.fnUntraced(function* (commonName: string) 
   const read = (file: string) => Effect.promise(() => readFile(file, "utf8"))
   return { cert: yield* read(cert), key: yield* read(key), certFile: cert }
 })
+
+/** For what the other side of a socket notices in its own time: looks once in every turn of the event loop. */
+export const eventually = (holds: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => (holds() ? Effect.void : Effect.andThen(nextTurn, eventually(holds))))
+
+const nextTurn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 export const statusOf = (text: string): number => Number(/^HTTP\/1\.1 (\d{3})/u.exec(text)?.[1] ?? 0)
 

@@ -51,7 +51,7 @@ export const makeLeash = Effect.gen(function* () {
   return { path, connected }
 })
 
-export const nothing: StreamOutput = { head: "", tail: "", bytes: 0, sha256: "", truncated: false }
+const nothing: StreamOutput = { head: "", tail: "", bytes: 0, sha256: "", truncated: false }
 export const exited = (code: number): ExitStatus => ({ _tag: "Exited", code })
 
 /** A command under the control of the test. */
@@ -69,7 +69,7 @@ export interface FakeCommand {
   readonly released: Deferred.Deferred<void>
 }
 
-export interface FakeSpawner {
+interface FakeSpawner {
   readonly layer: Layer.Layer<Spawner>
   readonly started: Queue.Queue<FakeCommand>
   /** Ends every command there is and will be, so that a stop under the test clock has nothing to wait for. */

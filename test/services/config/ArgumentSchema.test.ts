@@ -28,9 +28,9 @@ describe("an argument of an action", () => {
     "that has no faults is one that callers' values can be checked against",
     [Drawn],
     ([{ given, type, ...drawn }]) =>
-      Effect.sync(() => {
+      Effect.gen(function* () {
         const picked = Object.fromEntries(Object.entries(drawn).filter(([name]) => given.some((key) => key === name)))
-        const argument = Schema.decodeUnknownSync(ActionArgument)({ name: "x", type, ...picked })
+        const argument = yield* Schema.decodeEffect(ActionArgument)({ name: "x", type, ...picked })
         if (argumentFaults(argument).length > 0) return
         const spec = argumentSpec(argument)
         const compiled = compile([spec])
@@ -56,30 +56,46 @@ describe("an argument of an action", () => {
 
   it("has a pattern that is one, by itself", () => {
     assert.deepStrictEqual(faults({ name: "x", pattern: "[a-z]+(?:-[a-z]+)*" }), [])
-    assert.deepStrictEqual(faults({ name: "x", pattern: "(" }), ["pattern: is not a regular expression (Unterminated group)"])
-    assert.deepStrictEqual(faults({ name: "x", pattern: "a)|(b" }), ["pattern: is not a regular expression (Unmatched ')')"])
-    assert.deepStrictEqual(faults({ name: "x", pattern: "\\-" }), ["pattern: is not a regular expression (Invalid escape)"])
+    assert.deepStrictEqual(faults({ name: "x", pattern: "(" }), [
+      "pattern: is not a regular expression (Unterminated group)"
+    ])
+    assert.deepStrictEqual(faults({ name: "x", pattern: "a)|(b" }), [
+      "pattern: is not a regular expression (Unmatched ')')"
+    ])
+    assert.deepStrictEqual(faults({ name: "x", pattern: "\\-" }), [
+      "pattern: is not a regular expression (Invalid escape)"
+    ])
   })
 
   it("has bounds in order", () => {
-    assert.deepStrictEqual(faults({ name: "x", type: "int", min: 3, max: 2 }), ["min: found 3, allowed: at most max, which is 2"])
+    assert.deepStrictEqual(faults({ name: "x", type: "int", min: 3, max: 2 }), [
+      "min: found 3, allowed: at most max, which is 2"
+    ])
     assert.deepStrictEqual(faults({ name: "x", type: "int", min: 2, max: 2 }), [])
   })
 
   it("has a default of its own kind, or is required", () => {
-    assert.deepStrictEqual(faults({ name: "x", default: 3 }), ['default: found 3, allowed: a text, because the type is "string"'])
+    assert.deepStrictEqual(faults({ name: "x", default: 3 }), [
+      'default: found 3, allowed: a text, because the type is "string"'
+    ])
     assert.deepStrictEqual(faults({ name: "x", pattern: "a+", default: "ab" }), [
       'default: found "ab", allowed: what the pattern matches'
     ])
     assert.deepStrictEqual(faults({ name: "x", max_length: 1, default: "ä" }), [
       'default: found "ä", allowed: a text of at most 1 bytes'
     ])
-    assert.deepStrictEqual(faults({ name: "x", type: "enum", values: ["a"], default: "b" }), ['default: found "b", allowed: one of values'])
+    assert.deepStrictEqual(faults({ name: "x", type: "enum", values: ["a"], default: "b" }), [
+      'default: found "b", allowed: one of values'
+    ])
     assert.deepStrictEqual(faults({ name: "x", type: "int", max: 2, default: 3 }), [
       "default: found 3, allowed: an integer within min and max"
     ])
-    assert.deepStrictEqual(faults({ name: "x", type: "bool", default: "yes" }), ['default: found "yes", allowed: true or false'])
-    assert.deepStrictEqual(faults({ name: "x", required: false }), ["required: is false without a default to take its place"])
+    assert.deepStrictEqual(faults({ name: "x", type: "bool", default: "yes" }), [
+      'default: found "yes", allowed: true or false'
+    ])
+    assert.deepStrictEqual(faults({ name: "x", required: false }), [
+      "required: is false without a default to take its place"
+    ])
     assert.deepStrictEqual(faults({ name: "x", required: true, default: "a" }), [
       "required: is true beside a default, with which it is never missing"
     ])
@@ -93,7 +109,15 @@ command = "x"
 args = [{ name = "s" }, { name = "e", type = "enum", values = ["v"], default = "v" }, { name = "i", type = "int" }, { name = "b", type = "bool", default = false }]
 `)
       assert.deepStrictEqual(actions.get("a")?.args, [
-        { name: "s", description: "", required: true, type: "string", pattern: undefined, max_length: 1024, default: undefined },
+        {
+          name: "s",
+          description: "",
+          required: true,
+          type: "string",
+          pattern: undefined,
+          max_length: 1024,
+          default: undefined
+        },
         { name: "e", description: "", required: false, type: "enum", values: ["v"], default: "v" },
         {
           name: "i",

@@ -274,7 +274,9 @@ env = { "not a name" = "${secret}" }
 
   it.live("that is endless is told in a hundred lines", () =>
     Effect.gen(function* () {
-      const problems = yield* problemsOf(Array.from({ length: 250 }, (_, n) => `[limits.k${n}]`).join("\n") + "\n[general]\nstrict = true")
+      const problems = yield* problemsOf(
+        Array.from({ length: 250 }, (_, n) => `[limits.k${n}]`).join("\n") + "\n[general]\nstrict = true"
+      )
       assert.strictEqual(problems.length, 101)
       assert.strictEqual(problems[0], "systemapi-config.toml:1: limits.k0: unknown key")
       assert.strictEqual(problems[100], "and 150 more")

@@ -55,10 +55,9 @@ describe("the JSON Schema", () => {
     )
     const address = valueAt(schema, ["properties", "general", "properties", "listen_addr"])
     assert.strictEqual(valueAt(address, ["default"]), "127.0.0.1:3535")
-    assert.deepStrictEqual(valueAt(schema, ["properties", "general", "properties", "basic_auth_secret_format", "enum"]), [
-      "sha256",
-      "scrypt",
-      "argon2id"
-    ])
+    assert.deepStrictEqual(
+      valueAt(schema, ["properties", "general", "properties", "basic_auth_secret_format", "enum"]),
+      ["sha256", "scrypt", "argon2id"]
+    )
   })
 })

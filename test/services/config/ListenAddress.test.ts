@@ -11,8 +11,11 @@ const host = Schema.Union([
 ])
 
 const Address = Schema.Union([
-  Schema.Struct({ _tag: Schema.Literal("Tcp"), host, port: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })) }),
-  Schema.Struct({ _tag: Schema.Literal("Unix"), path: Schema.String.check(Schema.isPattern(/^\/[a-z/. :]{0,100}$/u)) })
+  Schema.TaggedStruct("Tcp", {
+    host,
+    port: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))
+  }),
+  Schema.TaggedStruct("Unix", { path: Schema.String.check(Schema.isPattern(/^\/[a-z/. :]{0,100}$/u)) })
 ])
 
 describe("a listen address", () => {

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { execFileSync } from "node:child_process"
+import { execFile } from "node:child_process"
 import { chmod, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { fileBytesMax, read } from "../../../src/services/config/TomlFile.ts"
 
 const folder = Effect.acquireRelease(
@@ -50,7 +51,7 @@ describe("reading a TOML file", () => {
       const absent = join(dir, "absent.toml")
       assert.strictEqual((yield* Effect.flip(read(absent))).message, `${absent}: does not exist`)
       const fifo = join(dir, "fifo")
-      execFileSync("mkfifo", [fifo])
+      yield* Effect.promise(() => promisify(execFile)("mkfifo", [fifo]))
       assert.strictEqual((yield* Effect.flip(read(fifo))).message, `${fifo}: is not a regular file`)
       const under = join(absent, "a.toml")
       assert.strictEqual((yield* Effect.flip(read(under))).message, `${under}: does not exist`)

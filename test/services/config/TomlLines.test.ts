@@ -16,7 +16,8 @@ describe("lines of a TOML document", () => {
         const document = Result.getOrThrow(Toml.parse(text))
         const lineOf = scan(text)
         const known = new Set(lines.map(([path]) => JSON.stringify(path)))
-        for (const place of places(document)) assert.isTrue(known.has(JSON.stringify(place)), `${JSON.stringify(place)} of\n${text}`)
+        for (const place of places(document))
+          assert.isTrue(known.has(JSON.stringify(place)), `${JSON.stringify(place)} of\n${text}`)
         for (const [path, line] of lines) assert.strictEqual(lineOf(path), line, `${JSON.stringify(path)} of\n${text}`)
       }),
     { arbitrary: { runs: 300 } }
@@ -24,7 +25,11 @@ describe("lines of a TOML document", () => {
 
   it.effect.prop(
     "are never wrong to ask for, whatever the text",
-    [Schema.Array(Schema.Literals(["[", "]", "{", "}", '"', "'", "\\", "=", "a", ".", ",", "#", "\n", "\r", " ", '"""', "'''"]))],
+    [
+      Schema.Array(
+        Schema.Literals(["[", "]", "{", "}", '"', "'", "\\", "=", "a", ".", ",", "#", "\n", "\r", " ", '"""', "'''"])
+      )
+    ],
     ([parts]) => Effect.sync(() => assert.isUndefined(scan(parts.join(""))(["zz", 0]))),
     { arbitrary: { runs: 500 } }
   )

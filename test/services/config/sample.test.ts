@@ -7,7 +7,15 @@ import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { load } from "../../../src/services/config/ConfigFile.ts"
 import { ConfigDocument } from "../../../src/services/config/ConfigSchema.ts"
-import { childOf, isTable, namesOf, notesAt, type Shape, shapeOf, valueAt } from "../../../src/services/config/SchemaShape.ts"
+import {
+  childOf,
+  isTable,
+  namesOf,
+  notesAt,
+  type Shape,
+  shapeOf,
+  valueAt
+} from "../../../src/services/config/SchemaShape.ts"
 import { loadText } from "./support.ts"
 
 const path = fileURLToPath(new URL("../../../systemapi-config.toml", import.meta.url))
@@ -106,10 +114,12 @@ describe("the sample configuration", () => {
       for (const section of ["general", "store", "events", "limits", "telemetry", "pipes", "listeners"]) {
         const table = Array.isArray(document[section]) ? document[section][0] : document[section]
         const shape = childOf(shapeOf(ConfigDocument), {}, section)
-        const fields = shape === undefined ? undefined : Array.isArray(document[section]) ? childOf(shape, [], 0) : shape
+        const fields =
+          shape === undefined ? undefined : Array.isArray(document[section]) ? childOf(shape, [], 0) : shape
         for (const [name, value] of Object.entries(isTable(table) ? table : {})) {
           const field = fields === undefined ? undefined : childOf(fields, {}, name)
-          if (valueAt(set, [section, name]) !== undefined || examples.has(`${section}.${name}`) || field === undefined) continue
+          if (valueAt(set, [section, name]) !== undefined || examples.has(`${section}.${name}`) || field === undefined)
+            continue
           if (SchemaAST.resolve(field)?.["default"] !== value) wrong.push(`${section}.${name}`)
         }
       }

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { load } from "../../../src/services/config/ConfigFile.ts"
 import type { Environment, Flags } from "../../../src/services/config/environment.ts"
 
-export const temporaryFolder = Effect.acquireRelease(
+const temporaryFolder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "systemapi-test-"))),
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
@@ -26,7 +26,8 @@ export const loadText = Effect.fnUntraced(function* (text: string, env: Environm
 export const configOf = (text: string, env: Environment = {}, flags: Flags = {}) =>
   Effect.map(loadText(text, env, flags), ({ config }) => config)
 
-export const problemsOf = (text: string, env: Environment = {}, flags: Flags = {}) => Effect.flip(loadText(text, env, flags))
+export const problemsOf = (text: string, env: Environment = {}, flags: Flags = {}) =>
+  Effect.flip(loadText(text, env, flags))
 
 export const warningsOf = (text: string, env: Environment = {}, flags: Flags = {}) =>
   Effect.map(loadText(text, env, flags), ({ warnings }) => warnings)

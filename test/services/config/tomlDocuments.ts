@@ -20,7 +20,7 @@ export const Recipe = Schema.Array(statement).check(Schema.isMaxLength(30))
 const values: Readonly<Record<string, readonly [string, ReadonlyArray<readonly [Path, number]>]>> = {
   number: ["1_000 # [x]", []],
   string: ['"a # b = [\\"] \\\\"', []],
-  multi: ['"""\nk1 = 1\n[t]\\"""\n# no comment""""', []],
+  multi: ['"""\nk1 = 1\n[t]\\"""\nzz = 1 ]""""', []],
   literalMulti: ["'''one\n[[t]]\n\\'''", []],
   array: [
     '[ # comment ]\n  1,\n\n  { a = "]", b.c = [true] }, # }\n  [\n    "x"],\n]',

@@ -146,29 +146,68 @@ export const makeFakeFifo = Effect.gen(function* () {
       place: () => Effect.succeed("placed"),
       identity: () => Effect.sync(() => fifo.identity),
       openAside: () => Effect.undefined,
-      open: (path) =>
+      open: (path, receiver) =>
         Effect.suspend(() => {
           if (fifo.broken !== undefined) return Effect.fail(new FifoUnusable({ path, reason: fifo.broken }))
           failing = Deferred.makeUnsafe()
           Queue.offerUnsafe(opened, undefined)
-          return Effect.succeed({
-            identity: (fifo.identity ??= "made"),
-            read: (receiver) =>
-              Effect.acquireRelease(
-                Effect.sync(() => {
-                  receive = receiver
-                  return { resume: () => void Queue.offerUnsafe(resumed, undefined), failed: Deferred.await(failing) }
-                }),
-                () =>
-                  Effect.sync(() => {
-                    if (fifo.left !== "") give(fifo.left)
-                    fifo.left = ""
-                    receive = undefined
-                  })
-              )
-          })
+          return Effect.acquireRelease(
+            Effect.sync(() => {
+              receive = receiver
+              return {
+                identity: (fifo.identity ??= "made"),
+                resume: () => void Queue.offerUnsafe(resumed, undefined),
+                failed: Deferred.await(failing)
+              }
+            }),
+            () =>
+              Effect.sync(() => {
+                if (fifo.left !== "") give(fifo.left)
+                fifo.left = ""
+                receive = undefined
+              })
+          )
         })
     })
   }
   return fifo
+})
+
+/** The real FIFO, with a signal for what its reader does. */
+export const makeWatchedFifo = Effect.gen(function* () {
+  const received = yield* Queue.unbounded<string>()
+  const resumed = yield* Queue.unbounded<void>()
+  const paused = yield* Queue.unbounded<void>()
+  const layer = Layer.effect(
+    Fifo,
+    Effect.map(Fifo, (real) =>
+      Fifo.of({
+        ...real,
+        open: (path, receive) => {
+          const opened = real.open(path, (bytes) => {
+            Queue.offerUnsafe(received, bytes.toString("latin1"))
+            const more = receive(bytes)
+            if (!more) Queue.offerUnsafe(paused, undefined)
+            return more
+          })
+          return Effect.map(opened, (current) => ({
+            ...current,
+            resume: () => {
+              current.resume()
+              Queue.offerUnsafe(resumed, undefined)
+            }
+          }))
+        }
+      })
+    )
+  ).pipe(Layer.provide(Fifo.layer))
+  return {
+    layer,
+    /** Takes the next bytes that were read. */
+    received: Queue.take(received),
+    /** Takes one signal for every time reading began or went on. */
+    resumed: Queue.take(resumed),
+    /** Takes one signal for every time reading was stopped because too much waits. */
+    paused: Queue.take(paused)
+  }
 })
