@@ -11,6 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import { ActorUnavailable } from "../services/ActorUnavailable.ts"
@@ -41,6 +42,9 @@ const lightWeight = 4096
 const transactionAppendsMax = 2048
 const transactionWeightMax = 4 * 1024 * 1024
 
+/** One page of the catch-up. */
+const catchUpEvents = 1000
+
 /** The last commit may wait for a slow disk, not for a dead one. */
 const flushDeadline = Duration.seconds(5)
 
@@ -53,18 +57,22 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   const supervisor = yield* Supervisor
   const mailbox = yield* Mailbox.make<Append>({ actor: "EventStore", capacity: mailboxCapacity, whenFull: "wait" })
   const weight = yield* Semaphore.make(waitingWeightMax)
+  const scope = yield* Effect.scope
 
   const opened = yield* storage.state
   let bounds: LogBounds = opened
   const recent = new RecentEvents(options.recent, Math.max(opened.first - 1, opened.last - options.recent.events))
-  const waiting = new Set<() => void>()
+  /** Who waits for the head, and the seq it has to pass. */
+  const waiting = new Map<() => void, number>()
   let degraded: string | undefined
 
   const advance = () => {
     bounds = { ...bounds, last: recent.last }
-    const woken = [...waiting]
-    waiting.clear()
-    for (const wake of woken) wake()
+    for (const [wake, seq] of waiting) {
+      if (seq >= recent.last) continue
+      waiting.delete(wake)
+      wake()
+    }
   }
 
   const push = (runs: ReadonlyArray<EventRun>, range: SeqRange) => {
@@ -77,22 +85,32 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
 
   /** Brings the memory window up to what storage holds: at the start, and after an append whose outcome was lost. */
   const catchUp = Effect.gen(function* () {
-    const state = yield* storage.state
-    bounds = state
+    let state = yield* storage.state
     while (recent.last < state.last) {
+      // Retention goes on meanwhile: what it has removed by now cannot be read any more.
+      recent.skipTo(state.removedThrough)
+      const from = recent.last
       const page = yield* storage.scan({
-        after: recent.last,
+        after: from,
         before: state.last + 1,
         order: "oldest-first",
-        limit: 1000,
+        limit: catchUpEvents,
         filters: noFilters
       })
-      for (const event of page.events) recent.push({ ...event, firstSeq: event.seq, messages: [event.message] })
-      if (page.events.length === 0)
-        return yield* Effect.die(new Error(`event ${recent.last + 1} is missing in the store`))
+      for (const event of page.events) {
+        if (event.seq !== recent.last + 1) break
+        recent.push({ ...event, firstSeq: event.seq, messages: [event.message] })
+      }
+      state = yield* storage.state
+      if (recent.last === from && from < state.last && from >= state.removedThrough)
+        return yield* Effect.die(new Error(`event ${from + 1} is missing in the store`))
     }
+    bounds = state
     advance()
   })
+
+  // Nobody reads before what an earlier run acknowledged can be seen.
+  yield* catchUp
 
   const commit = Effect.fnUntraced(function* (appends: ReadonlyArray<Append>) {
     const runs = appends.flatMap((append) => append.runs)
@@ -141,18 +159,34 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   const unavailable = (error: { readonly actor: string; readonly message: string }) =>
     Effect.fail(new ActorUnavailable({ actor: error.actor, reason: error.message }))
 
+  /** Its weight counts until it is answered: an asker that leaves does not take its message out of the mailbox. */
+  const sendHeavy = <E>(sent: Effect.Effect<SeqRange, E>, permits: number) =>
+    Effect.uninterruptibleMask((restore) =>
+      restore(weight.take(permits)).pipe(
+        Effect.andThen(Effect.forkIn(Effect.ensuring(sent, weight.release(permits)), scope)),
+        Effect.flatMap((fiber) => restore(Fiber.join(fiber)))
+      )
+    )
+
   const append = (runs: ReadonlyArray<EventRun>) =>
     Effect.suspend(() => {
       const heavy = runs.reduce((sum, run) => sum + runWeight(run), 0)
       const sent = mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs, reply }))
-      return heavy <= lightWeight ? sent : weight.withPermits(Math.min(heavy, waitingWeightMax))(sent)
+      return heavy <= lightWeight ? sent : sendHeavy(sent, Math.min(heavy, waitingWeightMax))
     }).pipe(Effect.catchTags({ ActorRestarted: unavailable, MailboxFull: unavailable, AskTimedOut: unavailable }))
 
   return EventLog.of({
     append,
     record: Effect.fnUntraced(function* (message, { fields, level = "info", who } = {}) {
       const receivedAt = yield* Clock.currentTimeNanos
-      const run = { receivedAt, source: daemonSource, who, level, fields, messages: [`[system-api] ${message}`] }
+      const run = {
+        receivedAt,
+        source: daemonSource,
+        who,
+        level,
+        fields,
+        messages: [`[system-api] ${message.toWellFormed()}`]
+      }
       yield* Effect.catch(append([run]), (error) => Effect.logError(`event not recorded: ${error.message}`, message))
     }),
     query: (query) => fromMemory(recent, query) ?? fromStorage(storage, query),
@@ -172,8 +206,8 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
     awaitAfter: (seq) =>
       Effect.callback((resume) => {
         if (recent.last > seq) return resume(Effect.void)
-        const wake = () => resume(recent.last > seq ? Effect.void : Effect.die(new Error("woken without an event")))
-        waiting.add(wake)
+        const wake = () => resume(Effect.void)
+        waiting.set(wake, seq)
         return Effect.sync(() => waiting.delete(wake))
       }),
     recent,

@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { createReadStream } from "node:fs"
 import { open } from "node:fs/promises"
 import { storeDirectory } from "../services/config/environment.ts"
+import { describeSchemaError } from "../services/describeSchemaError.ts"
 import { type EventRun, Level } from "../services/events/Event.ts"
 import { noFilters } from "../services/events/EventQuery.ts"
 import { LineSplitter, type SplitLine } from "../services/events/LineSplitter.ts"
@@ -88,7 +89,7 @@ const toRun = ({ text, tooLong }: SplitLine, line: number): Result.Result<EventR
   const wrong = (why: string) => Result.fail(new EventsCommandFailed({ message: `line ${line}: ${why}` }))
   if (tooLong) return wrong(`longer than ${lineMaxBytes} bytes`)
   const decoded = decode(text)
-  if (Result.isFailure(decoded)) return wrong(decoded.failure.message.replaceAll("\n", " "))
+  if (Result.isFailure(decoded)) return wrong(describeSchemaError(decoded.failure))
   const { fields, level, message, received_at, source, who } = decoded.success
   const receivedAt = parseTime(received_at)
   if (receivedAt === undefined) return wrong(`received_at: found ${JSON.stringify(received_at)}, allowed: RFC 3339`)

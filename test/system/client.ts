@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Schema from "effect/Schema"
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
@@ -180,4 +181,55 @@ export const logsOf = (url: string): Effect.Effect<ReadonlyArray<string>> =>
   Effect.map(request(`${url}/logs`), ({ body, status }) => {
     if (status !== 200) throw new Error(`/logs: ${status} ${body}`)
     return messages(body)
+  })
+
+export const jsonOf = ({ body }: Answer): unknown => JSON.parse(body)
+
+const Output = Schema.Struct({
+  head: Schema.String,
+  tail: Schema.String,
+  bytes: Schema.Int,
+  sha256: Schema.String,
+  truncated: Schema.Boolean
+})
+
+/** What a POST of an action answers, to the letter: one key more or less is a change of the contract. */
+const ActionResult = Schema.Struct({
+  action: Schema.String,
+  success: Schema.Boolean,
+  exit_code: Schema.NullOr(Schema.Int),
+  signal: Schema.NullOr(Schema.String),
+  timed_out: Schema.Boolean,
+  started_at: Schema.String,
+  duration_ms: Schema.Finite,
+  stdout: Output,
+  stderr: Output
+})
+
+const decodeResult = Schema.decodeUnknownSync(Schema.fromJsonString(ActionResult), { onExcessProperty: "error" })
+
+export const resultOf = (answer: Answer): typeof ActionResult.Type => {
+  if (answer.status !== 200) throw new Error(`${answer.status} ${answer.body}`)
+  return decodeResult(answer.body)
+}
+
+const Recorded = Schema.Struct({
+  seq: Schema.Int,
+  received_at: Schema.String,
+  source: Schema.String,
+  who: Schema.optionalKey(Schema.String),
+  level: Schema.String,
+  message: Schema.String,
+  fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
+})
+
+const decodeEvents = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Recorded)), {
+  onExcessProperty: "error"
+})
+
+/** The newest thousand events with all they have. */
+export const eventsOf = (url: string, query = "tail=1000"): Effect.Effect<ReadonlyArray<typeof Recorded.Type>> =>
+  Effect.map(request(`${url}/api/v1/events?${query}`), ({ body, status }) => {
+    if (status !== 200) throw new Error(`/api/v1/events: ${status} ${body}`)
+    return decodeEvents(body)
   })

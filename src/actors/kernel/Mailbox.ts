@@ -49,11 +49,13 @@ export class AskTimedOut extends Schema.TaggedError<AskTimedOut>()(
 export type WhenFull = "wait" | "drop-oldest" | "refuse"
 
 /** Where an actor answers the message in its hand. */
-export type Reply<A, E> = Deferred.Deferred<A, E | ActorRestarted>
+export type Reply<A, E> = Deferred.Deferred<A, E | ActorRestarted | MailboxFull>
 
 interface Envelope<out M> {
   readonly message: M
-  readonly abandon: ((error: ActorRestarted) => void) | undefined
+  readonly abandon: ((error: ActorRestarted | MailboxFull) => void) | undefined
+  /** Whoever asked has the answer, or waits for it no longer. */
+  settled: boolean
 }
 
 export interface MailboxStats {
@@ -104,7 +106,7 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
       const oldest = Queue.takeUnsafe(queue)
       if (oldest?._tag !== "Success") return
       dropped += 1
-      oldest.value.abandon?.(restarted)
+      oldest.value.abandon?.(full)
     }
   })
 
@@ -125,7 +127,7 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
 
   const accept = (envelope: Envelope<M>): M => {
     handled += 1
-    if (envelope.abandon !== undefined) inHand.add(envelope)
+    if (envelope.abandon !== undefined && !envelope.settled) inHand.add(envelope)
     return envelope.message
   }
 
@@ -134,11 +136,15 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
       const reply: Reply<A, E> = Deferred.makeUnsafe()
       const envelope: Envelope<M> = {
         message: make(reply),
-        abandon: (error) => Deferred.doneUnsafe(reply, Effect.fail(error))
+        abandon: (error) => Deferred.doneUnsafe(reply, Effect.fail(error)),
+        settled: false
       }
       const answer = Effect.ensuring(
         Effect.andThen(offer(envelope), Deferred.await(reply)),
-        Effect.sync(() => inHand.delete(envelope))
+        Effect.sync(() => {
+          envelope.settled = true
+          inHand.delete(envelope)
+        })
       )
       return deadline === undefined
         ? answer
@@ -150,7 +156,7 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
 
   return {
     actor,
-    tell: (message) => offer({ message, abandon: undefined }),
+    tell: (message) => offer({ message, abandon: undefined, settled: true }),
     ask,
     take: Effect.map(Queue.take(queue), accept),
     takeUpTo: (max) => Effect.map(Queue.takeBetween(queue, 1, max), (envelopes) => envelopes.map(accept)),

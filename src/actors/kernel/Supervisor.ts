@@ -97,9 +97,8 @@ export class Supervisor extends Context.Service<
         for (let restarts = 0; ; restarts++) {
           yield* transition(child.name, "running", { restarts })
           const started = yield* Clock.monotonicTimeNanos
-          const exit = yield* Effect.exit(child.run)
-          if (child.mailbox !== undefined) yield* child.mailbox.abandonInHand
-          if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return yield* Effect.interrupt
+          // A stop interrupts this fiber and ends the loop here; an actor whose own work was interrupted has failed.
+          const exit = yield* Effect.exit(Effect.ensuring(child.run, child.mailbox?.abandonInHand ?? Effect.void))
           if (child.restart === "temporary" || (child.restart === "transient" && Exit.isSuccess(exit))) {
             return yield* transition(child.name, Exit.isSuccess(exit) ? "stopped" : "failed", failureOf(exit))
           }

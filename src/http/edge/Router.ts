@@ -14,7 +14,12 @@ export type Match =
 /** Longer than any configured name may be. */
 const paramLengthMax = 1024
 
-const routerOptions = { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, maxParamLength: paramLengthMax }
+const routerOptions = {
+  caseSensitive: true,
+  ignoreDuplicateSlashes: false,
+  ignoreTrailingSlash: false,
+  maxParamLength: paramLengthMax
+}
 
 export const makeRouter = (routes: ReadonlyArray<Route>): ((method: string, url: string) => Match) => {
   const byMethod = FindMyWay.make<Route>(routerOptions)
@@ -33,11 +38,22 @@ export const makeRouter = (routes: ReadonlyArray<Route>): ((method: string, url:
   }
 
   return (method, url) => {
-    const found = byMethod.find(method, url) ?? (method === "HEAD" ? byMethod.find("GET", url) : undefined)
+    const path = pathOf(url)
+    const found = byMethod.find(method, path) ?? (method === "HEAD" ? byMethod.find("GET", path) : undefined)
     if (found !== undefined && !(method === "HEAD" && found.handler.sideEffects)) {
       return { _tag: "route", route: found.handler, params: found.params }
     }
-    const allowed = byPath.find("GET", url)
+    const allowed = byPath.find("GET", path)
     return allowed === undefined ? { _tag: "none" } : { _tag: "allowed", methods: [...allowed.handler].sort() }
   }
+}
+
+/**
+ * Without the query, which others read. `;` and `#` end a path for FindMyWay, so that `/logs;x` would be another name of
+ * `/logs`; here they are characters like any other.
+ */
+const pathOf = (url: string): string => {
+  const end = url.indexOf("?")
+  const path = end === -1 ? url : url.slice(0, end)
+  return path.includes(";") || path.includes("#") ? path.replaceAll(";", "%3B").replaceAll("#", "%23") : path
 }

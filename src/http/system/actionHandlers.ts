@@ -6,6 +6,7 @@ import type { ActionError, Actions } from "../../services/actions/Actions.ts"
 import { describeExit } from "../../services/actions/describeExit.ts"
 import type { Executor, RunResult } from "../../services/commands/Executor.ts"
 import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
+import { describeSchemaError } from "../../services/describeSchemaError.ts"
 import type { FileUploadError, FileUploads } from "../../services/files/FileUploads.ts"
 import { ActionInput, type ActionResult } from "../api/Actions.ts"
 import type { Call } from "../edge/Call.ts"
@@ -48,7 +49,7 @@ export const makeActionHandlers = ({ actions, config, executor, uploads }: Actio
     if (Result.isFailure(input)) {
       return yield* failure(
         400,
-        `body: ${input.failure.message.replaceAll("\n", " ")}; allowed: {"args": {"name": value}} or nothing`
+        `body: ${describeSchemaError(input.failure)}; allowed: {"args": {"name": value}} or nothing`
       )
     }
     const result = yield* run(name, input.success.args ?? {}, call)

@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import * as CertificateReloader from "../../actors/CertificateReloader.ts"
 import { BasicAuth } from "../../services/auth/BasicAuth.ts"
 import type { Config, ListenerConfig } from "../../services/config/Config.ts"
+import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import { format } from "../../services/config/ListenAddress.ts"
 import { ProcessLog } from "../../services/log/ProcessLog.ts"
 import { Metrics } from "../../services/metrics/Metrics.ts"
@@ -26,6 +27,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
   routesOf: (listeners: () => Listeners) => Effect.Effect<ReadonlyArray<Route>, E, R>
 ) {
   const auth = yield* BasicAuth
+  const current = yield* CurrentConfig
   const log = yield* ProcessLog
   const metrics = yield* Metrics
   const bound: Array<BoundListener & { readonly tls: boolean }> = []
@@ -55,7 +57,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     bound.push({ ...one, tls: certificate !== undefined })
     yield* Effect.logInfo(`listening on ${one.url}`)
     // Last bound, first stopped: no new work while what is in hand is finished.
-    yield* Effect.addFinalizer(() => one.stop(Duration.millis(config.limits.stop_timeout_ms)))
+    yield* Effect.addFinalizer(() => one.stop(Duration.millis(current.get().limits.stop_timeout_ms)))
   }
   yield* metrics.register(() =>
     bound.flatMap(({ address, stats }) => {

@@ -68,13 +68,16 @@ export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) =>
 
   let briefBody: Uint8Array = Buffer.from("[]\n")
   let briefBodyLast = 0
+  let briefBodyBytes = 0
   const plainBrief = Effect.suspend(() => {
     const bytes = briefTail.bytes()
     if (bytes === undefined)
       return Effect.succeed(HttpServerResponse.stream(briefPieces(log, logMaxEntries), { contentType: jsonType }))
-    if (briefBodyLast !== briefTail.last) {
+    // Retention takes from the tail without adding to it.
+    if (briefBodyLast !== briefTail.last || briefBodyBytes !== bytes.length) {
       briefBody = Buffer.concat([Buffer.from("["), bytes.subarray(1), Buffer.from("]\n")])
       briefBodyLast = briefTail.last
+      briefBodyBytes = bytes.length
     }
     return Effect.succeed(HttpServerResponse.uint8Array(briefBody, { contentType: jsonType }))
   })

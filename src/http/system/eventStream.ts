@@ -8,7 +8,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Event } from "../../services/events/Event.ts"
@@ -58,10 +57,10 @@ export const makeEventStream = (log: EventLog["Service"]): Handler => {
     as: Rendering,
     end: Effect.Effect<void>
   ): Stream.Stream<Uint8Array> => {
-    const step = (cursor: number): Effect.Effect<readonly [string, number]> => {
-      const { removedThrough } = log.bounds()
-      if (cursor < removedThrough) return Effect.succeed([as.gap(cursor + 1, removedThrough), removedThrough])
-      return Effect.matchEffect(
+    let cursor = start
+    /** What comes next and the cursor after it, however long that takes; events that do not match only move the cursor. */
+    const next: Effect.Effect<readonly [text: string, cursor: number]> = Effect.suspend(() =>
+      Effect.matchEffect(
         log.query({
           after: cursor,
           before: Number.MAX_SAFE_INTEGER,
@@ -70,26 +69,32 @@ export const makeEventStream = (log: EventLog["Service"]): Handler => {
           filters
         }),
         {
-          onSuccess: (page) => {
-            if (page.events.length > 0) return Effect.succeed([page.events.map(as.event).join(""), page.through])
-            const through = Math.max(cursor, page.through)
-            if (!page.done) return Effect.succeed(["", through])
-            return Effect.as(log.awaitAfter(through), ["", through])
+          onSuccess: ({ done, events, through }) => {
+            // Looked at after the query: what retention removed before it is not in the page.
+            const skipped = Math.min(log.bounds().removedThrough, (events[0]?.seq ?? Number.MAX_SAFE_INTEGER) - 1)
+            const gap = skipped > cursor ? as.gap(cursor + 1, skipped) : ""
+            const text = gap + events.map(as.event).join("")
+            const passed = Math.max(cursor, through, skipped)
+            if (text !== "") return Effect.succeed([text, passed] as const)
+            cursor = passed
+            return done ? Effect.andThen(log.awaitAfter(cursor), next) : next
           },
           // The store is being reopened: the follower waits like everyone else.
-          onFailure: () => Effect.as(Effect.sleep("1 second"), ["", cursor])
+          onFailure: () => Effect.andThen(Effect.sleep("1 second"), next)
         }
       )
-    }
-    return Stream.paginate(start, (cursor) =>
-      Effect.map(
-        Effect.timeoutOrElse(step(cursor), {
-          duration: keepAlive,
-          orElse: () => Effect.succeed([as.keepAlive, cursor] as const)
-        }),
-        ([text, next]) => [text === "" ? [] : [Buffer.from(text)], Option.some(next)]
-      )
-    ).pipe(Stream.interruptWhen(end))
+    )
+    const piece = Effect.map(
+      Effect.timeoutOrElse(next, {
+        duration: keepAlive,
+        orElse: () => Effect.sync(() => [as.keepAlive, cursor] as const)
+      }),
+      ([text, passed]) => {
+        cursor = passed
+        return Buffer.from(text)
+      }
+    )
+    return Stream.fromEffectRepeat(piece).pipe(Stream.interruptWhen(end))
   }
 
   return (call) => {

@@ -29,8 +29,8 @@ import type { Handler } from "../edge/routes.ts"
 import { orStoreFailure } from "./failures.ts"
 
 export interface EventWriteOptions extends InputRules {
-  /** A JSON object or array; NDJSON may be longer. */
-  readonly bodyMaxBytes: number
+  /** A JSON object or array, or one line of NDJSON; asked at each use, for a reload may change it. */
+  readonly bodyMaxBytes: () => number
 }
 
 interface NumberedLine extends SplitLine {
@@ -42,9 +42,6 @@ type Checked = ReturnType<typeof checkInput>
 const recorded = HttpServerResponse.empty({ status: 200, headers: { "content-length": "0" } })
 
 export const makeEventWrites = (log: EventLog["Service"], options: EventWriteOptions) => {
-  /** Room for the message with everything escaped, the other keys and the fields. */
-  const lineMaxBytes = options.messageMaxBytes * 7 + 64 * 1024
-
   const newEvent: Handler = (call) =>
     Effect.flatMap(Clock.currentTimeNanos, (receivedAt) => {
       const message = call.query.get("message") ?? ""
@@ -79,6 +76,7 @@ export const makeEventWrites = (log: EventLog["Service"], options: EventWriteOpt
 
   const addLines = (call: Call): Stream.Stream<Uint8Array> =>
     Stream.suspend(() => {
+      const lineMaxBytes = options.bodyMaxBytes()
       const splitter = new LineSplitter(lineMaxBytes)
       let line = 0
       const storeLines = Effect.fnUntraced(function* (lines: ReadonlyArray<NumberedLine>) {
@@ -116,7 +114,7 @@ export const makeEventWrites = (log: EventLog["Service"], options: EventWriteOpt
       return Effect.succeed(HttpServerResponse.stream(addLines(call), { contentType: "application/x-ndjson" }))
     }
     return Effect.gen(function* () {
-      const parsed = parseJson((yield* readBody(call, options.bodyMaxBytes)).toString())
+      const parsed = parseJson((yield* readBody(call, options.bodyMaxBytes())).toString())
       if (Result.isFailure(parsed)) {
         return yield* failure(400, `body: ${parsed.failure.error} (NDJSON needs Content-Type: application/x-ndjson)`)
       }

@@ -45,7 +45,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
   const writes = makeEventWrites(log, {
     messageMaxBytes: initial.events.message_max_bytes,
     acceptGivenTime: initial.events.accept_given_time,
-    bodyMaxBytes: initial.limits.body_max_bytes
+    bodyMaxBytes: () => config.get().limits.body_max_bytes
   })
   const routes: ReadonlyArray<Route> = [
     ...bind(HealthGroup, daemonHandlers.health),

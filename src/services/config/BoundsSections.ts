@@ -45,12 +45,10 @@ export const Limits = Schema.Struct({
   }),
   header_timeout_ms: key(deadline, 10_000, { description: "A request's line and headers must have come by then." }),
   body_idle_timeout_ms: key(deadline, 30_000, {
-    description: "A request's body may pause this long between two pieces.",
-    live: true
+    description: "A request's body may pause this long between two pieces."
   }),
   write_idle_timeout_ms: key(deadline, 60_000, {
-    description: "A client may take nothing of its answer for this long.",
-    live: true
+    description: "A client may take nothing of its answer for this long."
   }),
   keep_alive_timeout_ms: key(deadline, 65_000, { description: "A connection without a request is closed after this." }),
   max_header_bytes: key(integer(8 * kibibyte, 16 * mebibyte), mebibyte, {

@@ -4,6 +4,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { describeSchemaError } from "../describeSchemaError.ts"
 import { type EventRun, httpSource, Level, type SeqRange } from "./Event.ts"
 import { parseTime } from "./time.ts"
 
@@ -11,7 +12,8 @@ import { parseTime } from "./time.ts"
 export const EventInput = Schema.Struct({
   message: Schema.String,
   level: Schema.optionalKey(Level),
-  fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
+  // The values come from JSON.parse, so they are JSON.
+  fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
   received_at: Schema.optionalKey(Schema.String)
 }).annotate({ identifier: "EventInput" })
 
@@ -51,7 +53,7 @@ export const checkInput = (
 ): Checked => {
   const decoded = decode(value)
   if (Result.isFailure(decoded)) {
-    return Result.fail({ code: 400, error: `not an event: ${decoded.failure.message.replaceAll("\n", " ")}` })
+    return Result.fail({ code: 400, error: `not an event: ${describeSchemaError(decoded.failure)}` })
   }
   const { fields, level = "info", message, received_at } = decoded.success
   const fieldsText = fields === undefined ? undefined : JSON.stringify(fields)

@@ -32,10 +32,7 @@ export class LineSplitter {
     this.parts = []
     this.held = 0
     this.skipping = false
-    const lines = whole
-      .toString()
-      .split("\n")
-      .map((text) => this.checked(text))
+    const lines = whole.length <= this.maxBytes ? textLines(whole) : this.checkedLines(whole)
     if (first) lines[0] = tooLong
     this.hold(bytes.subarray(end + 1))
     return lines
@@ -44,11 +41,19 @@ export class LineSplitter {
   /** The last line, if it had no newline. */
   end(): ReadonlyArray<SplitLine> {
     if (this.skipping) return [tooLong]
-    return this.held === 0 ? [] : [this.checked(Buffer.concat(this.parts).toString())]
+    return this.held === 0 ? [] : textLines(Buffer.concat(this.parts))
   }
 
-  private checked(text: string): SplitLine {
-    return text.length > this.maxBytes ? tooLong : { text, tooLong: false }
+  /** Lines that may be over the cap: it counts bytes as they came, so that how they were cut into chunks is no matter. */
+  private checkedLines(bytes: Buffer): Array<SplitLine> {
+    const lines: Array<SplitLine> = []
+    for (let start = 0; start <= bytes.length;) {
+      const found = bytes.indexOf(newline, start)
+      const end = found === -1 ? bytes.length : found
+      lines.push(end - start > this.maxBytes ? tooLong : { text: bytes.toString("utf8", start, end), tooLong: false })
+      start = end + 1
+    }
+    return lines
   }
 
   private hold(bytes: Buffer): void {
@@ -64,5 +69,11 @@ export class LineSplitter {
     this.held += bytes.length
   }
 }
+
+const textLines = (bytes: Buffer): Array<SplitLine> =>
+  bytes
+    .toString()
+    .split("\n")
+    .map((text) => ({ text, tooLong: false }))
 
 const tooLong: SplitLine = { text: "", tooLong: true }

@@ -88,6 +88,13 @@ export class RecentEvents {
     }
   }
 
+  /** Goes on after `seq`: what lies between the head and it was removed before it could be read. */
+  skipTo(seq: number): void {
+    if (seq <= this.head) return
+    this.forget(this.head)
+    this.head = seq
+  }
+
   /** Drops whole runs from the old end while the rest still satisfies the bounds, so a run is never cut. */
   private trim(): void {
     for (let run = this.runs[this.oldest]; run !== undefined; run = this.runs[this.oldest]) {

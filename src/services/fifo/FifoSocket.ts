@@ -42,15 +42,9 @@ export const identityOf = (stats: { readonly dev: bigint; readonly ino: bigint }
 export const openFifo = (path: string, receive: Receive): Effect.Effect<OpenFifo, FifoUnusable, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.flatMap(
+      Effect.map(
         attempt(path, "open it", () => openDescriptor(path)),
-        ({ fd, stats }) =>
-          stats.isFIFO()
-            ? Effect.sync(() => ({ fd, identity: identityOf(stats), ...listen(path, fd, receive) }))
-            : Effect.andThen(
-                Effect.promise(() => closeQuietly(fd)),
-                Effect.fail(new FifoUnusable({ path, reason: "is not a FIFO any more" }))
-              )
+        ({ fd, identity }) => ({ fd, identity, ...listen(path, fd, receive) })
       ),
       ({ fd, socket }) => {
         socket.pause()
@@ -70,7 +64,9 @@ export const openFifo = (path: string, receive: Receive): Effect.Effect<OpenFifo
 const openDescriptor = async (path: string) => {
   const fd = await promisify(open)(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY)
   try {
-    return { fd, stats: await promisify(fstat)(fd, { bigint: true }) }
+    const stats = await promisify(fstat)(fd, { bigint: true })
+    if (!stats.isFIFO()) throw new Error("it is not a FIFO any more")
+    return { fd, identity: identityOf(stats) }
   } catch (cause) {
     await closeQuietly(fd)
     throw cause

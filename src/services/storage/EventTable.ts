@@ -11,10 +11,16 @@ import type { RetainLimits } from "../events/EventLog.ts"
 import type { Appended, Retained, ScanRange, ScanResult, StoreState, WireRow, WireRun } from "./protocol.ts"
 
 /** A block is what one page may look at, halved: a page spans at most three. Part of the file format. */
-const blockShift = 12
+const blockEvents = 4096
+
+/** A seq may need more than the 32 bits that shifts work on. */
+const blockOf = (seq: number): number => Math.floor(seq / blockEvents)
 
 /** Rows retention deletes in one request: about 10 ms of the store's thread, so that appends are not held up. */
 const retainRowsMax = 5000
+
+/** What the other columns and SQLite itself add to a row, about: it decides how much one slice of retention removes. */
+const rowBytes = 64
 
 export const eventTableSchema = `
   CREATE TABLE events (
@@ -33,6 +39,7 @@ export class EventTable {
   private readonly blockAfter: StatementSync
   private readonly blockBefore: StatementSync
   private readonly firstYoung: StatementSync
+  private readonly sizes: StatementSync
   private readonly scans = new Map<string, StatementSync>()
   private first: number
   private last: number
@@ -52,6 +59,10 @@ export class EventTable {
       `SELECT block FROM event_spans WHERE block <= ?1 AND newest >= ?2 AND oldest < ?3 ORDER BY block DESC LIMIT 1`
     )
     this.firstYoung = db.prepare(`SELECT min(seq) AS seq FROM events WHERE seq BETWEEN ?1 AND ?2 AND received_at >= ?3`)
+    this.sizes = db.prepare(
+      `SELECT seq, octet_length(message) + coalesce(octet_length(fields), 0) + ${rowBytes} AS size
+       FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2`
+    )
     this.removedThrough = Number(db.prepare(`SELECT removed_through FROM log_state`).get()?.["removed_through"] ?? 0)
     const seqs = db.prepare(`SELECT min(seq) AS first, max(seq) AS last FROM events`).get()
     this.last = Number(seqs?.["last"] ?? this.removedThrough)
@@ -66,7 +77,7 @@ export class EventTable {
       for (const run of runs) {
         this.insert.run(next, run.receivedAt, run.source, run.who, run.level, run.fields, run.messages)
         const end = next + run.count
-        for (let block = next >> blockShift; block <= (end - 1) >> blockShift; block++) {
+        for (let block = blockOf(next); block <= blockOf(end - 1); block++) {
           this.insertSpan.run(block, run.receivedAt)
         }
         next = end
@@ -109,7 +120,7 @@ export class EventTable {
       through = Math.max(through, Math.min(seq, this.last))
     }
     if (limits.maxCount > 0) surplus(this.last - limits.maxCount)
-    if (limits.maxBytes > 0 && this.bytes() > limits.maxBytes) surplus(this.first + retainRowsMax - 1)
+    if (limits.maxBytes > 0) surplus(this.lastOfOldest(this.bytes() - limits.maxBytes))
     if (limits.receivedBefore !== null) {
       surplus(this.lastBefore(limits.receivedBefore))
     }
@@ -119,7 +130,7 @@ export class EventTable {
     this.db.exec("BEGIN IMMEDIATE")
     try {
       this.db.prepare(`DELETE FROM events WHERE seq <= ?`).run(target)
-      this.db.prepare(`DELETE FROM event_spans WHERE block < ?`).run((target + 1) >> blockShift)
+      this.db.prepare(`DELETE FROM event_spans WHERE block < ?`).run(blockOf(target + 1))
       this.db.prepare(`UPDATE log_state SET removed_through = ?`).run(target)
       this.db.exec("COMMIT")
     } catch (error) {
@@ -145,9 +156,22 @@ export class EventTable {
   private lastBefore(cutoff: bigint): number {
     const block = this.blockAfter.get(0, cutoff, latest)?.["block"]
     if (block === undefined) return this.last
-    const from = Number(block) << blockShift
-    const young = this.firstYoung.get(from, from + (1 << blockShift) - 1, cutoff)?.["seq"]
+    const from = Number(block) * blockEvents
+    const young = this.firstYoung.get(from, from + blockEvents - 1, cutoff)?.["seq"]
     return typeof young === "number" ? young - 1 : from - 1
+  }
+
+  /** The last of the oldest events that together take about this many bytes, a slice of them at the most. */
+  private lastOfOldest(bytes: number): number {
+    let left = bytes
+    let seq = this.first - 1
+    if (left <= 0) return seq
+    for (const row of this.sizes.iterate(this.first, retainRowsMax)) {
+      seq = Number(row["seq"])
+      left -= Number(row["size"])
+      if (left <= 0) break
+    }
+    return seq
   }
 
   private overweight(limits: RetainLimits): boolean {
@@ -165,12 +189,10 @@ export class EventTable {
     const edge = range.newestFirst ? high : low
     if (range.since === null && range.until === null) return edge
     const lookup = range.newestFirst ? this.blockBefore : this.blockAfter
-    const found = lookup.get(edge >> blockShift, range.since ?? earliest, range.until ?? latest)?.["block"]
+    const found = lookup.get(blockOf(edge), range.since ?? earliest, range.until ?? latest)?.["block"]
     if (found === undefined) return undefined
     const block = Number(found)
-    const start = range.newestFirst
-      ? Math.min(high, ((block + 1) << blockShift) - 1)
-      : Math.max(low, block << blockShift)
+    const start = range.newestFirst ? Math.min(high, (block + 1) * blockEvents - 1) : Math.max(low, block * blockEvents)
     return start < low || start > high ? undefined : start
   }
 
@@ -185,7 +207,8 @@ export class EventTable {
     if (range.until !== null) where("received_at < ?", range.until)
     if (range.source !== null) where("source = ?", range.source)
     if (range.levels !== null) where(`level IN (${range.levels.map(() => "?").join()})`, ...range.levels)
-    for (const pattern of range.patterns) where(`message LIKE ? ESCAPE '\\'`, pattern)
+    // Not LIKE: it ends at the first NUL of a message.
+    for (const term of range.terms) where(`instr(lower(message), ?) > 0`, term)
     const sql = `SELECT seq, received_at / 1000000000 AS s, received_at % 1000000000 AS ns, source, who, level, message, fields
       FROM events WHERE ${conditions.join(" AND ")} ORDER BY seq ${range.newestFirst ? "DESC" : "ASC"} LIMIT ?`
     for (const row of this.prepared(sql).iterate(...values, range.limit)) yield toRow(row)
@@ -221,7 +244,7 @@ const toRow = (row: Record<string, SQLOutputValue>): WireRow => [
 const textOrNull = (value: SQLOutputValue | undefined): string | null => (typeof value === "string" ? value : null)
 
 const hasFilters = (range: ScanRange): boolean =>
-  range.source !== null || range.levels !== null || range.patterns.length > 0
+  range.source !== null || range.levels !== null || range.terms.length > 0
 
 const earliest = -(2n ** 63n)
 const latest = 2n ** 63n - 1n

@@ -29,8 +29,8 @@ export interface ScanRange {
   readonly until: bigint | null
   readonly source: string | null
   readonly levels: ReadonlyArray<number> | null
-  /** LIKE patterns, escaped with a backslash. */
-  readonly patterns: ReadonlyArray<string>
+  /** In lower case, as far as ASCII goes. */
+  readonly terms: ReadonlyArray<string>
 }
 
 export type StorageRequest =

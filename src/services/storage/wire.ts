@@ -22,7 +22,8 @@ export const toScanRange = ({ after, before, filters, limit, order }: EventQuery
   until: filters.until ?? null,
   source: filters.source ?? null,
   levels: filters.levels?.map((level) => levels.indexOf(level)) ?? null,
-  patterns: filters.terms?.map((term) => `%${term.replace(/[\\%_]/gu, "\\$&")}%`) ?? []
+  // Only the letters that SQLite's lower() changes.
+  terms: filters.terms?.map((term) => term.replace(/[A-Z]/gu, (letter) => letter.toLowerCase())) ?? []
 })
 
 export const toPage = (result: ScanResult): EventPage => ({
