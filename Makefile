@@ -10,8 +10,9 @@ SOURCES := $(shell find src -name '*.ts' 2>/dev/null)
 # npm itself runs with the machine's own Node: an installation replaces the project's one under its feet.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
 
-# The address in the sample, for the lines `make run` prints; an address without a host is reached at localhost.
+# What the lines `make run` prints need of the configuration.
 PORT = $(shell sed -n 's/^listen_addr *= *"[^"]*:\([0-9]*\)".*/\1/p' $(CONFIG) 2>/dev/null | head -n 1)
+PIPE = $(shell sed -n 's/^pipe_file *= *"\([^"]*\)".*/\1/p' $(CONFIG) 2>/dev/null | head -n 1)
 URL  = http://localhost:$(or $(PORT),3535)
 
 .PHONY: help run test check build bench format clean
@@ -30,8 +31,8 @@ run: dist/systemapi.js
 	@echo "  Try, in another terminal:"
 	@echo
 	@echo "    curl '$(URL)/api/v1/new_event?message=hello'"
+	@echo "    echo 'hello from a service' > $(or $(PIPE),pipe.fifo)"
 	@echo "    curl '$(URL)/logs'"
-	@echo "    curl '$(URL)/livez'"
 	@echo
 	@echo "  Ctrl-C stops it."
 	@echo

@@ -175,7 +175,7 @@ describe("an open FIFO", () => {
       const path = yield* temporaryPath
       yield* promise(() => fs.writeFile(path, "file"))
       const failure = yield* Effect.flip(service.open(path, () => true))
-      assert.strictEqual(failure.message, `FIFO ${path}: is not a FIFO any more`)
+      assert.strictEqual(failure.message, `FIFO ${path}: cannot open it: it is not a FIFO any more`)
     })
   )
 
@@ -233,7 +233,7 @@ describe("an open FIFO", () => {
       resume()
       yield* Queue.take(chunks)
       yield* close
-      const drained = (yield* Queue.takeAll(chunks)).reduce((sum, chunk) => sum + chunk.length, 0)
+      const drained = (yield* Queue.clear(chunks)).reduce((sum, chunk) => sum + chunk.length, 0)
       assert.isAtMost(drained, 1024 * 1024 + 65_536)
       assert.include(["SIGPIPE", 1], yield* writer.ended)
     })
