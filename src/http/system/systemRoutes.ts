@@ -17,7 +17,7 @@ import { EventsGroup } from "../api/Events.ts"
 import { bind, type Route } from "../edge/routes.ts"
 import { makeActionHandlers } from "./actionHandlers.ts"
 import { type DaemonServices, makeDaemonHandlers } from "./daemonHandlers.ts"
-import { profile } from "./debugHandlers.ts"
+import { makeDebugHandlers } from "./debugHandlers.ts"
 import { makeEventReads } from "./eventReads.ts"
 import { makeEventStream } from "./eventStream.ts"
 import { makeEventWrites } from "./eventWrites.ts"
@@ -53,7 +53,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
     ...bind(ActionsGroup, actionHandlers.actions),
     ...bind(UploadsGroup, actionHandlers.uploads),
     ...bind(DaemonGroup, daemonHandlers.daemon),
-    ...(initial.general.pprof ? bind(DebugGroup, { profile }) : [])
+    ...(initial.general.pprof ? bind(DebugGroup, makeDebugHandlers()) : [])
   ]
   return routes
 })

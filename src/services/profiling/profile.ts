@@ -4,6 +4,7 @@
  */
 import { Session } from "node:inspector/promises"
 import * as Effect from "effect/Effect"
+import type * as Semaphore from "effect/Semaphore"
 import * as Schema from "effect/Schema"
 
 export class ProfileRunning extends Schema.TaggedError<ProfileRunning>()("ProfileRunning", {}) {
@@ -12,17 +13,18 @@ export class ProfileRunning extends Schema.TaggedError<ProfileRunning>()("Profil
   }
 }
 
-let running = false
-
 /** JSON text of the profile of the next `seconds`. */
-export const cpuProfile = (seconds: number): Effect.Effect<string, ProfileRunning> =>
+export const cpuProfile = (seconds: number, turn: Semaphore.Semaphore): Effect.Effect<string, ProfileRunning> =>
+  Effect.flatMap(turn.withPermitsIfAvailable(1)(profileFor(seconds)), (taken) =>
+    Effect.mapError(Effect.fromOption(taken), () => new ProfileRunning())
+  )
+
+const profileFor = (seconds: number): Effect.Effect<string> =>
   Effect.acquireUseRelease(
-    Effect.suspend(() => {
-      if (running) return Effect.fail(new ProfileRunning())
-      running = true
+    Effect.sync(() => {
       const session = new Session()
       session.connect()
-      return Effect.succeed(session)
+      return session
     }),
     (session) =>
       Effect.gen(function* () {
@@ -32,9 +34,5 @@ export const cpuProfile = (seconds: number): Effect.Effect<string, ProfileRunnin
         const { profile } = yield* Effect.promise(() => session.post("Profiler.stop"))
         return JSON.stringify(profile)
       }),
-    (session) =>
-      Effect.sync(() => {
-        session.disconnect()
-        running = false
-      })
+    (session) => Effect.sync(() => session.disconnect())
   )
