@@ -161,7 +161,9 @@ export class Connections {
     if (this.all.size === 0) return this.onEmpty()
     for (const connection of this.all) {
       if (connection.busy) connection.markLast()
-      else connection.end(now)
+      else if (connection.session !== undefined) connection.end(now)
+      // Said to nobody: a client that keeps connections for later would not close its side before it needs one.
+      else if (connection.endingSince === undefined) connection.destroy()
     }
   }
 

@@ -72,7 +72,8 @@ export const defaultLimits: ListenerLimits = {
   streams: 128,
   // A fast upload on a link of 100 ms: 2.5 MB/s, and 1 GiB if every connection were hostile.
   streamWindowBytes: 256 * 1024,
-  lingerMs: 500,
+  // Some round trips of a bad link; a client that reads its answer closes long before.
+  lingerMs: 1000,
   lingering: 256,
   checkMs: 1000
 }

@@ -124,6 +124,17 @@ describe("stop", () => {
     })
   )
 
+  it.live("does not wait for idle clients that never close their side", () =>
+    Effect.gen(function* () {
+      const served = yield* serve()
+      const client = yield* connect({ host: "127.0.0.1", port: served.port, allowHalfOpen: true })
+      client.send(get("/a"))
+      yield* client.until((text) => answersIn(text) === 1)
+      yield* served.stop("1 minute")
+      assert.strictEqual(served.stats().open, 0)
+    })
+  )
+
   it.live("cuts what is not done within the grace, and interrupts its handler", () =>
     Effect.gen(function* () {
       const served = yield* serve()

@@ -3,7 +3,19 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { readdir } from "node:fs/promises"
 import { defaultLimits } from "../../../src/http/listener/Limits.ts"
-import { answersIn, bigBytes, bodyOf, type Client, curl, dial, eventually, quick, serve, statusOf } from "./harness.ts"
+import {
+  answersIn,
+  bigBytes,
+  bodyOf,
+  type Client,
+  connect,
+  curl,
+  dial,
+  eventually,
+  quick,
+  serve,
+  statusOf
+} from "./harness.ts"
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
 
@@ -196,6 +208,17 @@ describe("answers", () => {
 })
 
 describe("connections", () => {
+  it.live("does not wait for ever for a refused client to close", () =>
+    Effect.gen(function* () {
+      const served = yield* serve({ limits: { ...quick, lingerMs: 100 } })
+      const client = yield* connect({ host: "127.0.0.1", port: served.port, allowHalfOpen: true })
+      client.send("nonsense\r\n\r\n")
+      yield* client.until((text) => statusOf(text) === 400)
+      yield* eventually(() => served.stats().open === 0)
+      client.socket.destroy()
+    })
+  )
+
   it.live("closes a connection that is idle between requests", () =>
     Effect.gen(function* () {
       const served = yield* serve({ limits: { ...quick, keepAliveMs: 100 } })

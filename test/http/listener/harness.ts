@@ -22,8 +22,8 @@ import type { ListenAddress } from "../../../src/services/config/ListenAddress.t
 
 export const loopback: ListenAddress = { _tag: "Tcp", host: "127.0.0.1", port: 0 }
 
-/** Deadlines small enough to wait for; those a test does not aim at stay far away. */
-export const quick = { checkMs: 20, lingerMs: 200 } satisfies Partial<ListenerLimits>
+/** Looked at often, so that the deadlines a test sets can be small; those it does not aim at stay far away. */
+export const quick = { checkMs: 20, lingerMs: 5000 } satisfies Partial<ListenerLimits>
 
 export const bigBytes = 64 * 1024 * 1024
 

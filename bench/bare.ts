@@ -1,0 +1,67 @@
+/**
+ * The servers the daemon is measured against: what Node can do at the very least for the same work. One process each,
+ * started with the mode as its argument; HTTP modes print their address, as the daemon does.
+ */
+import { spawn } from "node:child_process"
+import { createReadStream } from "node:fs"
+import { createServer, type RequestListener } from "node:http"
+
+const [mode, argument = ""] = process.argv.slice(2)
+
+const serve = (listener: RequestListener) => {
+  const server = createServer(listener)
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    if (typeof address === "object" && address !== null) console.log(`listening on http://127.0.0.1:${address.port}`)
+  })
+}
+
+switch (mode) {
+  // A constant answer.
+  case "ok":
+    serve((_, response) => {
+      response.setHeader("content-type", "application/json")
+      response.end('{"status":"ok"}\n')
+    })
+    break
+  // The same number of bytes, from memory.
+  case "bytes": {
+    const bytes = Buffer.alloc(Number(argument), "a line of a log, more or less\n")
+    serve((_, response) => {
+      response.setHeader("content-type", "text/plain")
+      response.end(bytes)
+    })
+    break
+  }
+  // A shell for each request.
+  case "spawn":
+    serve((_, response) => {
+      const child = spawn("/bin/sh", ["-c", "echo test"], { stdio: ["ignore", "pipe", "pipe"] })
+      child.stdout.resume()
+      child.stderr.resume()
+      child.once("close", () => response.end('{"message":"Action executed successfully"}'))
+    })
+    break
+  // Counts the lines of a FIFO, and tells each time another `lines` have come.
+  case "fifo": {
+    const [path = "", lines = "1"] = argument.split("|")
+    let seen = 0
+    let told = 0
+    const open = () => {
+      const stream = createReadStream(path)
+      stream.on("data", (chunk) => {
+        for (let at = chunk.indexOf("\n"); at >= 0; at = chunk.indexOf("\n", at + 1)) seen += 1
+        while (seen - told >= Number(lines)) {
+          told += Number(lines)
+          console.log(`seen ${told}`)
+        }
+      })
+      stream.on("close", open)
+    }
+    open()
+    console.log("listening on a pipe")
+    break
+  }
+  default:
+    throw new Error(`unknown mode ${mode}`)
+}
