@@ -6,7 +6,9 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { BasicAuth, Outcome } from "../../services/auth/BasicAuth.ts"
@@ -60,8 +62,7 @@ export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
         }
         call.params = match.params
         call.route = match.route.path
-        // Requests are served uninterruptibly (Effect's HttpEffect); a handler ends with its client.
-        return Effect.interruptible(match.route.handler(call))
+        return interruptible(match.route.handler(call))
       case "allowed": {
         const allow = { allow: match.methods.join(", ") }
         return method === "OPTIONS"
@@ -73,8 +74,10 @@ export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
     }
   }
 
-  return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-    Clock.clockWith((clock) => {
+  return Effect.withFiber<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>(
+    (fiber) => {
+      const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+      const clock = fiber.getRef(Clock.Clock)
       const started = clock.monotonicTimeNanosUnsafe()
       const call = new Call(request, requestId(request.headers["x-request-id"]))
       const account = (status: number) => {
@@ -95,21 +98,31 @@ export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
         account(response.status)
         return HttpServerResponse.setHeader(response, "x-request-id", call.id)
       }
-      const attempt = { authorization: request.headers["authorization"], address: call.address }
-      return Effect.matchCauseEffect(
-        Effect.flatMap(auth.authenticate(attempt), (outcome) => dispatch(call, outcome)),
-        {
-          onSuccess: (response) => Effect.succeed(finish(response)),
-          onFailure: (cause) => {
-            if (!Cause.hasInterruptsOnly(cause)) return Effect.map(answerOf(cause, call), finish)
-            account(clientClosedRequest)
-            return Effect.interrupt
-          }
+      const outcome = auth.authenticate({ authorization: request.headers["authorization"], address: call.address })
+      const answer = isSuccess(outcome)
+        ? dispatch(call, outcome.value)
+        : Effect.flatMap(outcome, (admitted) => dispatch(call, admitted))
+      // Whatever needs no waiting (most of what health checks and metrics ask) is answered without a further step.
+      if (isSuccess(answer)) return Effect.succeed(finish(answer.value))
+      return Effect.matchCauseEffect(answer, {
+        onSuccess: (response) => Effect.succeed(finish(response)),
+        onFailure: (cause) => {
+          if (!Cause.hasInterruptsOnly(cause)) return Effect.map(answerOf(cause, call), finish)
+          account(clientClosedRequest)
+          return Effect.interrupt
         }
-      )
-    })
+      })
+    }
   )
 }
+
+/** An effect that is its own result: Effect.succeed makes an Exit. */
+const isSuccess = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
+
+/** Requests are served uninterruptibly (Effect's HttpEffect); a handler ends with its client. */
+const interruptible = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Exit.isExit(effect) ? effect : Effect.interruptible(effect)
 
 const answerOf = (
   cause: Cause.Cause<HttpFailure>,

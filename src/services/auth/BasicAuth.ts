@@ -33,7 +33,10 @@ export interface Attempt {
 
 export class BasicAuth extends Context.Service<
   BasicAuth,
-  { readonly authenticate: (attempt: Attempt) => Effect.Effect<Outcome> }
+  {
+    /** Decides when it is called, not when the effect runs; what needs no slow hash is an effect already done. */
+    readonly authenticate: (attempt: Attempt) => Effect.Effect<Outcome>
+  }
 >()("systemapi/services/auth/BasicAuth") {
   static readonly layer = Layer.effect(
     BasicAuth,
@@ -58,18 +61,17 @@ export class BasicAuth extends Context.Service<
       })
 
       return BasicAuth.of({
-        authenticate: ({ address, authorization }) =>
-          Effect.suspend(() => {
-            const credentials = authorization === undefined ? undefined : parseBasic(authorization)
-            const verdict = secret.verifyNow(credentials?.password ?? nothing)
-            if (verdict === "open") return Effect.succeed(open(secret.version()))
-            if (authorization === undefined) return Effect.succeed(unauthorized)
-            if (credentials === undefined) return Effect.map(throttle.failed(address), refusalOf)
-            if (verdict === "unknown") return verifySlowly(credentials, address)
-            return verdict === "right" && isAdmin(credentials.user)
-              ? Effect.succeed(admin(secret.version()))
-              : Effect.map(throttle.failed(address), refusalOf)
-          })
+        authenticate: ({ address, authorization }) => {
+          const credentials = authorization === undefined ? undefined : parseBasic(authorization)
+          const verdict = secret.verifyNow(credentials?.password ?? nothing)
+          if (verdict === "open") return Effect.succeed(open(secret.version()))
+          if (authorization === undefined) return Effect.succeed(unauthorized)
+          if (credentials === undefined) return Effect.map(throttle.failed(address), refusalOf)
+          if (verdict === "unknown") return verifySlowly(credentials, address)
+          return verdict === "right" && isAdmin(credentials.user)
+            ? Effect.succeed(admin(secret.version()))
+            : Effect.map(throttle.failed(address), refusalOf)
+        }
       })
     })
   )
