@@ -45,6 +45,15 @@ const transactionWeightMax = 4 * 1024 * 1024
 /** One page of the catch-up. */
 const catchUpEvents = 1000
 
+/** How often a store that refuses writes is asked whether it takes them again. */
+const probeEvery = Duration.seconds(5)
+
+/**
+ * A commit that takes longer hangs in the disk: who asks from then on is refused at once, so that a disk that answers
+ * nothing does not collect every connection. What waits already goes on waiting: it may still be stored.
+ */
+const commitPatienceNanos = 10_000_000_000n
+
 /** The last commit may wait for a slow disk, not for a dead one. */
 const flushDeadline = Duration.seconds(5)
 
@@ -58,6 +67,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   const mailbox = yield* Mailbox.make<Append>({ actor: "EventStore", capacity: mailboxCapacity, whenFull: "wait" })
   const weight = yield* Semaphore.make(waitingWeightMax)
   const scope = yield* Effect.scope
+  const clock = yield* Clock.Clock
 
   const opened = yield* storage.state
   let bounds: LogBounds = opened
@@ -65,6 +75,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   /** Who waits for the head, and the seq it has to pass. */
   const waiting = new Map<() => void, number>()
   let degraded: string | undefined
+  let committingSince: bigint | undefined
 
   const advance = () => {
     bounds = { ...bounds, last: recent.last }
@@ -114,7 +125,8 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
 
   const commit = Effect.fnUntraced(function* (appends: ReadonlyArray<Append>) {
     const runs = appends.flatMap((append) => append.runs)
-    const range = yield* storage.append(runs)
+    committingSince = clock.monotonicTimeNanosUnsafe()
+    const range = yield* Effect.ensuring(storage.append(runs), committed)
     degraded = undefined
     push(runs, range)
     advance()
@@ -124,6 +136,12 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
       Deferred.doneUnsafe(append.reply, Effect.succeed({ first, last }))
       first = last + 1
     }
+  })
+
+  const hangs = () =>
+    committingSince !== undefined && clock.monotonicTimeNanosUnsafe() - committingSince > commitPatienceNanos
+  const committed = Effect.sync(() => {
+    committingSince = undefined
   })
 
   const refuse = (appends: ReadonlyArray<Append>, error: StoreFull | StoreFailed) =>
@@ -140,11 +158,24 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
         Effect.andThen(refuse(appends, new StoreFailed({ reason: lost.reason, stored: "unknown" })), Effect.fail(lost))
     })
 
+  /** Where nobody writes, nobody would notice that the store takes events again. */
+  const orProbe = (taken: Effect.Effect<ReadonlyArray<Append>>) =>
+    Effect.timeoutOrElse(taken, {
+      duration: probeEvery,
+      orElse: () =>
+        Effect.map(Clock.currentTimeNanos, (receivedAt): ReadonlyArray<Append> => {
+          const message = "[system-api] the event store takes events again"
+          const run = { receivedAt, source: daemonSource, who: undefined, level: "info", fields: undefined } as const
+          return [{ runs: [{ ...run, messages: [message] }], reply: Deferred.makeUnsafe() }]
+        })
+    })
+
   const run = Effect.gen(function* () {
     yield* catchUp
     while (true) {
-      for (const transaction of transactionsOf(yield* mailbox.takeUpTo(transactionAppendsMax)))
-        yield* handle(transaction)
+      const taken = mailbox.takeUpTo(transactionAppendsMax)
+      const appends = degraded === undefined ? yield* taken : yield* orProbe(taken)
+      for (const transaction of transactionsOf(appends)) yield* handle(transaction)
     }
   })
 
@@ -170,6 +201,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
 
   const append = (runs: ReadonlyArray<EventRun>) =>
     Effect.suspend(() => {
+      if (hangs()) return Effect.fail(new StoreFailed({ reason: hanging, stored: "no" }))
       const heavy = runs.reduce((sum, run) => sum + runWeight(run), 0)
       const sent = mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs, reply }))
       return heavy <= lightWeight ? sent : sendHeavy(sent, Math.min(heavy, waitingWeightMax))
@@ -189,7 +221,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
       }
       yield* Effect.catch(append([run]), (error) => Effect.logError(`event not recorded: ${error.message}`, message))
     }),
-    query: (query) => fromMemory(recent, query) ?? fromStorage(storage, query),
+    query: (query) => Effect.suspend(() => fromMemory(recent, query) ?? fromStorage(storage, query)),
     retain: (limits) =>
       storage.retain(limits).pipe(
         Effect.tap((result) =>
@@ -211,17 +243,21 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
         return Effect.sync(() => waiting.delete(wake))
       }),
     recent,
-    degraded: () => degraded
+    degraded: () => (hangs() ? hanging : degraded)
   })
 })
 
+const hanging = "the disk does not finish a commit"
+
 /** What every follower of the log asks for, over and over: the next events, unfiltered, and they are still at hand. */
 const fromMemory = (recent: RecentEvents, query: EventQuery): Effect.Effect<EventPage> | undefined => {
-  if (query.filters !== noFilters || query.order !== "oldest-first" || query.before <= recent.last) return undefined
-  const events = recent.after(query.after, query.limit)
+  if (query.filters !== noFilters || query.order !== "oldest-first") return undefined
+  const last = Math.min(query.before - 1, recent.last)
+  const limit = Math.min(query.limit, Math.max(0, last - query.after))
+  const events = recent.after(query.after, limit)
   if (events === undefined) return undefined
-  const through = events.at(-1)?.seq ?? Math.max(query.after, recent.last)
-  return Effect.succeed({ events, through, done: through >= recent.last })
+  const through = events.at(-1)?.seq ?? Math.max(query.after, last)
+  return Effect.succeed({ events, through, done: through >= last })
 }
 
 const fromStorage = (storage: EventStorage["Service"], query: EventQuery): Effect.Effect<EventPage, StoreFailed> =>

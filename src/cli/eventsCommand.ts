@@ -7,6 +7,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createReadStream } from "node:fs"
 import { open } from "node:fs/promises"
@@ -31,11 +32,36 @@ export class EventsCommandFailed extends Schema.TaggedError<EventsCommandFailed>
 const failed = (what: string) => (error: unknown) =>
   new EventsCommandFailed({ message: `${what}: ${error instanceof Error ? error.message : String(error)}` })
 
-/** Events in one piece of an export, and in one transaction of an import. */
+/** Events in one piece of an export. */
 const pieceEvents = 5000
 
-const stdout = "/dev/stdout"
-const stdin = "/dev/stdin"
+interface Output {
+  readonly name: string
+  readonly write: (text: string) => Promise<void>
+}
+
+/** Not opened by its path: `/dev/stdout` cannot be where it is a socket, and would cut off what `>>` appends to. */
+const standardOutput: Effect.Effect<Output, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => {
+    // A reader that leaves is told through the callback of the write; the event would end the process.
+    const onError = () => {}
+    process.stdout.on("error", onError)
+    const write = (text: string) =>
+      new Promise<void>((resolve, reject) => {
+        process.stdout.write(text, (error) => (error instanceof Error ? reject(error) : resolve()))
+      })
+    return { name: "standard output", write, onError }
+  }),
+  ({ onError }) => Effect.sync(() => process.stdout.off("error", onError))
+)
+
+const outputFile = (path: string): Effect.Effect<Output, EventsCommandFailed, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(Effect.tryPromise({ try: () => open(path, "w", 0o600), catch: failed(path) }), (file) =>
+      Effect.promise(() => file.close())
+    ),
+    (file) => ({ name: path, write: (text) => file.appendFile(text) })
+  )
 
 export const exportEvents = Effect.fn("events.export")(function* ({ after, output, store }: ExportOptions) {
   const directory = store ?? storeDirectory(process.env)
@@ -43,11 +69,7 @@ export const exportEvents = Effect.fn("events.export")(function* ({ after, outpu
     Effect.try({ try: () => openStoreReadOnly(directory), catch: failed(`event store ${directory}`) }),
     (db) => Effect.sync(() => db.close())
   )
-  const target = output === "-" ? stdout : output
-  const file = yield* Effect.acquireRelease(
-    Effect.tryPromise({ try: () => open(target, "w", 0o600), catch: failed(target) }),
-    (file) => Effect.promise(() => file.close())
-  )
+  const target = yield* output === "-" ? standardOutput : outputFile(output)
   const table = yield* Effect.try({ try: () => new EventTable(db), catch: failed(`event store ${directory}`) })
   for (let through = after, done = false; !done;) {
     const query = {
@@ -61,7 +83,7 @@ export const exportEvents = Effect.fn("events.export")(function* ({ after, outpu
       catch: failed(`event store ${directory}`)
     })
     const text = page.events.map((event) => `${eventJson(event)}\n`).join("")
-    yield* Effect.tryPromise({ try: () => file.appendFile(text), catch: failed(target) })
+    yield* Effect.tryPromise({ try: () => target.write(text), catch: failed(target.name) })
     through = page.through
     done = page.done
   }
@@ -81,6 +103,9 @@ const ExportedEvent = Schema.fromJsonString(
 )
 
 const decode = Schema.decodeUnknownResult(ExportedEvent, { onExcessProperty: "error" })
+
+/** Read, and stored in one transaction, at a time. */
+const readBytes = 4 * 1024 * 1024
 
 /** Far above any line that export writes. */
 const lineMaxBytes = 64 * 1024 * 1024
@@ -105,35 +130,32 @@ const toRun = ({ text, tooLong }: SplitLine, line: number): Result.Result<EventR
 
 export const importEvents = Effect.fn("events.import")(function* ({ input, store }: ImportOptions) {
   const directory = store ?? storeDirectory(process.env)
-  const path = input === "-" ? stdin : input
+  const name = input === "-" ? "standard input" : input
   const imported = yield* Effect.gen(function* () {
     const storage = yield* EventStorage
     const splitter = new LineSplitter(lineMaxBytes)
     let line = 0
     let count = 0
     const bytes = NodeStream.fromReadable<Uint8Array, EventsCommandFailed>({
-      evaluate: () => createReadStream(path),
-      onError: failed(path)
+      evaluate: () => (input === "-" ? process.stdin : createReadStream(input, { highWaterMark: readBytes })),
+      onError: failed(name)
+    })
+    const store = Effect.fnUntraced(function* (lines: ReadonlyArray<SplitLine>) {
+      const runs: Array<EventRun> = []
+      for (const split of lines) {
+        line += 1
+        if (split.text.trim() !== "" || split.tooLong) runs.push(yield* Effect.fromResult(toRun(split, line)))
+      }
+      if (runs.length === 0) return
+      yield* Effect.mapError(storage.append(runs), ({ reason }) => failed(`event store ${directory}`)(reason))
+      count += runs.length
     })
     yield* Stream.concat(
       Stream.map(bytes, (chunk) => splitter.push(chunk)),
       Stream.suspend(() => Stream.succeed(splitter.end()))
     ).pipe(
-      Stream.flattenIterable,
-      Stream.mapEffect((split) => {
-        line += 1
-        return split.text.trim() === "" && !split.tooLong
-          ? Effect.succeed([])
-          : Effect.map(Effect.fromResult(toRun(split, line)), (run) => [run])
-      }),
-      Stream.flattenIterable,
-      Stream.grouped(pieceEvents),
-      Stream.runForEach((runs) => {
-        count += runs.length
-        return Effect.mapError(storage.append(runs), (error) =>
-          failed(`event store ${directory}`)(new Error(error.reason))
-        )
-      })
+      Stream.runForEach(store),
+      Effect.mapError(({ message }) => failed(message)(`the ${count} events before were imported`))
     )
     return count
   }).pipe(Effect.provide(layerWorker(directory)))

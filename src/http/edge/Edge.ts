@@ -31,6 +31,9 @@ export interface EdgeOptions {
 /** The realm clients of the original know. */
 const challenge = { "www-authenticate": 'Basic realm="system-api"' }
 
+/** Far longer than any path of ours: a request line may have a mebibyte, a line of the log should not. */
+const loggedPathMax = 1024
+
 /** What nginx logs for a client that left before its answer; never sent. */
 const clientClosedRequest = 499
 
@@ -86,7 +89,7 @@ export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
         const { address, id, path, who } = call
         log.request(clock.currentTimeMillisUnsafe(), {
           method: request.method,
-          path,
+          path: path.length > loggedPathMax ? `${path.slice(0, loggedPathMax)}… (${path.length} characters)` : path,
           status,
           durationMs,
           address,

@@ -10,6 +10,7 @@ import { chmod, lstat, stat, unlink } from "node:fs/promises"
 import * as Net from "node:net"
 import { dirname } from "node:path"
 import { format, type ListenAddress, type UnixAddress } from "../../services/config/ListenAddress.ts"
+import { errnoText, hasErrno } from "../../services/errno.ts"
 
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
   address: Schema.String,
@@ -23,30 +24,19 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
 /** Connections the kernel keeps for us while the loop is busy; it lowers this to net.core.somaxconn. */
 const backlog = 4096
 
+/** Where the system's own words say little of an address. */
 const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "address already in use",
-  EACCES: "permission denied",
   EPERM: "permission denied",
   EADDRNOTAVAIL: "this machine has no such address",
   EAFNOSUPPORT: "this machine has no such kind of address",
   ENOTFOUND: "no such host name",
   EAI_AGAIN: "the host name cannot be looked up now",
   ENOENT: "the folder does not exist",
-  ENOTDIR: "a part of the path is not a folder",
-  EROFS: "the file system is read-only",
-  ENOSPC: "no space left on the device",
-  EMFILE: "too many open files",
-  ENFILE: "too many open files on this machine"
+  ENOTDIR: "a part of the path is not a folder"
 }
 
-const codeOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : ""
-
 export const failed = (address: ListenAddress, error: unknown): ListenFailed =>
-  new ListenFailed({
-    address: format(address),
-    reason: reasons[codeOf(error)] ?? (error instanceof Error ? error.message : String(error))
-  })
+  new ListenFailed({ address: format(address), reason: errnoText(error, reasons) })
 
 /**
  * Listens until the scope closes. The result is the address asked for, with the port it got; node removes the file of
@@ -89,7 +79,7 @@ const removeStale = Effect.fnUntraced(function* (address: UnixAddress): Effect.f
       lstat(address.path).then(
         (stats) => (stats.isSocket() ? "socket" : "other"),
         (error: unknown) => {
-          if (codeOf(error) === "ENOENT") return "absent"
+          if (hasErrno(error, "ENOENT")) return "absent"
           throw error
         }
       ),
@@ -117,6 +107,6 @@ const answers = (path: string): Effect.Effect<boolean> =>
       socket.destroy()
       resume(Effect.succeed(true))
     })
-    socket.once("error", (error) => resume(Effect.succeed(codeOf(error) !== "ECONNREFUSED")))
+    socket.once("error", (error) => resume(Effect.succeed(!hasErrno(error, "ECONNREFUSED"))))
     return Effect.sync(() => socket.destroy())
   })

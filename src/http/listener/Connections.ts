@@ -34,11 +34,14 @@ export interface ListenerStats {
   readonly handshakesFailed: number
   /** Connections closed because they pipelined without measure. */
   readonly overrun: number
+  /** HTTP/2 streams open now, and those refused because too many were. */
+  readonly streams: number
+  readonly streamsRefused: number
   readonly requests: number
   readonly timedOut: Readonly<TimedOut>
 }
 
-type Counts = { -readonly [K in Exclude<keyof ListenerStats, "open" | "busy" | "timedOut">]: number } & {
+type Counts = { -readonly [K in Exclude<keyof ListenerStats, "open" | "busy" | "streams" | "timedOut">]: number } & {
   readonly timedOut: TimedOut
 }
 
@@ -54,11 +57,14 @@ export class Connections {
     malformed: 0,
     handshakesFailed: 0,
     overrun: 0,
+    streamsRefused: 0,
     requests: 0,
     timedOut: { header: 0, body: 0, request: 0, write: 0, response: 0, idle: 0 }
   }
   /** Pipelined requests over all connections that wait for an earlier answer. */
   pipelined = 0
+  /** HTTP/2 streams over all connections. */
+  streams = 0
   stopping = false
   /** Called whenever the last connection has closed. */
   onEmpty: () => void = () => {}
@@ -74,7 +80,13 @@ export class Connections {
 
   stats(): ListenerStats {
     const { timedOut, ...counts } = this.counts
-    return { open: this.all.size, busy: this.all.size - this.idle.size, ...counts, timedOut: { ...timedOut } }
+    return {
+      open: this.all.size,
+      busy: this.all.size - this.idle.size,
+      streams: this.streams,
+      ...counts,
+      timedOut: { ...timedOut }
+    }
   }
 
   of(socket: Net.Socket): Connection | undefined {
@@ -149,8 +161,20 @@ export class Connections {
     return exchange
   }
 
+  /** False: there are too many over all connections. */
+  beginStream(connection: Connection, exchange: Http2Exchange): boolean {
+    if (this.streams >= this.#limits.streamsInAll) {
+      this.counts.streamsRefused += 1
+      return false
+    }
+    connection.streams.add(exchange)
+    this.streams += 1
+    this.begin(connection)
+    return true
+  }
+
   endStream(connection: Connection, exchange: Http2Exchange): void {
-    connection.streams.delete(exchange)
+    if (connection.streams.delete(exchange)) this.streams -= 1
     this.finish(connection)
   }
 

@@ -4,10 +4,11 @@
  * by side. What no handler should see (no Host, an unknown expectation, too many fields, CONNECT) is answered here.
  *
  * Bounds: `pipelined` requests wait per connection and `pipelinedInAll` over all; a client that sends more loses its
- * connection.
+ * connection. `streams` run per HTTP/2 connection (the engine keeps that) and `streamsInAll` over all; one more is
+ * refused unseen, as RFC 9113 has it, and its client may ask again.
  */
 import type * as Http from "node:http"
-import type * as Http2 from "node:http2"
+import * as Http2 from "node:http2"
 import type { Duplex } from "node:stream"
 import {
   connectRefused,
@@ -112,7 +113,7 @@ export const attachHttp2 = (
   handler: Handler
 ): void => {
   const receive =
-    (refusal?: Refusal) =>
+    (answer: (request: Http2.Http2ServerRequest, response: Http2.Http2ServerResponse) => void) =>
     (request: Http2.Http2ServerRequest, response: Http2.Http2ServerResponse): void => {
       const session = request.stream.session
       const connection = session === undefined ? undefined : sessions.get(session)
@@ -124,19 +125,22 @@ export const attachHttp2 = (
         body: new Progress(),
         respondingSince: undefined
       }
-      connection.streams.add(exchange)
-      connections.begin(connection)
+      if (!connections.beginStream(connection, exchange)) {
+        return request.stream.close(Http2.constants.NGHTTP2_REFUSED_STREAM)
+      }
       response.on("close", () => connections.endStream(connection, exchange))
-      if (refusal === undefined) handler(request, response)
-      else throughHttp2(response, refusal)
+      answer(request, response)
     }
 
-  const admit = receive()
-  server.on("request", admit)
-  server.on("checkContinue", (request, response) => {
-    response.writeContinue()
-    admit(request, response)
-  })
-  server.on("checkExpectation", receive(unknownExpectation))
-  server.on("connect", receive(connectRefused))
+  server.on("request", receive(handler))
+  server.on(
+    "checkContinue",
+    receive((request, response) => {
+      response.writeContinue()
+      handler(request, response)
+    })
+  )
+  const refuse = (refusal: Refusal) => receive((_, response) => throughHttp2(response, refusal))
+  server.on("checkExpectation", refuse(unknownExpectation))
+  server.on("connect", refuse(connectRefused))
 }

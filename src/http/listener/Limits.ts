@@ -33,6 +33,8 @@ export interface ListenerLimits {
   readonly pipelinedInAll: number
   /** HTTP/2 streams of one connection at a time. */
   readonly streams: number
+  /** The same over all connections; one more is refused with REFUSED_STREAM, which a client may try again elsewhere. */
+  readonly streamsInAll: number
   /** Bytes of request bodies one HTTP/2 connection may have on the way. */
   readonly streamWindowBytes: number
   /** How long a connection that was refused is still read, so that the answer is not lost to a reset. */
@@ -70,6 +72,8 @@ export const defaultLimits: ListenerLimits = {
   pipelinedInAll: 16_384,
   // What RFC 9113 recommends as the least is 100.
   streams: 128,
+  // Each has a handler at work, as a busy connection of HTTP/1 has: twice as many as all of those, for event streams.
+  streamsInAll: 8192,
   // A fast upload on a link of 100 ms: 2.5 MB/s, and 1 GiB if every connection were hostile.
   streamWindowBytes: 256 * 1024,
   // Some round trips of a bad link; a client that reads its answer closes long before.

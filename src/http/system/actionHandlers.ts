@@ -12,7 +12,7 @@ import { ActionInput, type ActionResult } from "../api/Actions.ts"
 import type { Call } from "../edge/Call.ts"
 import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
-import { readBody } from "../edge/readBody.ts"
+import { bodyOf, readBody } from "../edge/readBody.ts"
 import type { Handler } from "../edge/routes.ts"
 
 export interface ActionServices {
@@ -89,7 +89,7 @@ export const makeActionHandlers = ({ actions, config, executor, uploads }: Actio
     if (maxBytes !== undefined && Number(call.header("content-length") ?? 0) > maxBytes) {
       return Effect.fail(failure(413, `The upload is larger than the ${maxBytes} bytes allowed`))
     }
-    return Effect.mapBoth(uploads.upload(name, call.request.stream, call.who), {
+    return Effect.mapBoth(uploads.upload(name, bodyOf(call), call.who), {
       onFailure: uploadFailure,
       onSuccess: ({ bytes, path }) =>
         jsonResponse({ file: path, message: "File uploaded successfully", size_bytes: String(bytes) })

@@ -1,12 +1,20 @@
-/** Reads over the log that are longer than one page: each collects bounded pages, so that no read holds the store. */
+/**
+ * Reads over the log that are longer than one page: in bounded pages, so that no read holds the store, and with bounded
+ * memory, so that no client that does not read holds the daemon's.
+ */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import type { ActorUnavailable } from "../../services/ActorUnavailable.ts"
 import type { Event } from "../../services/events/Event.ts"
 import type { EventLog, StoreFailed } from "../../services/events/EventLog.ts"
-import { type EventFilters, noFilters } from "../../services/events/EventQuery.ts"
+import { type EventFilters, type EventPage, noFilters } from "../../services/events/EventQuery.ts"
 
-/** Text one collected answer may hold in memory. */
-const collectedBytesMax = 8 * 1024 * 1024
+/** Text one collected answer may hold in memory; what is left out follows with X-Next-After. */
+const collectedBytesMax = 1024 * 1024
+
+/** Events in one page of an answer that is streamed. */
+const pageEvents = 1000
 
 export interface Collected {
   /** Oldest first. */
@@ -15,23 +23,19 @@ export interface Collected {
   readonly through: number
 }
 
-type Read = Effect.Effect<Collected, StoreFailed | ActorUnavailable>
+export type ReadError = StoreFailed | ActorUnavailable
+type Read = Effect.Effect<Collected, ReadError>
 type Log = EventLog["Service"]
 
-/** The oldest events after `after`. */
+/** The oldest events after `after` that match. */
 export const collectAfter = (log: Log, after: number, before: number, limit: number, filters: EventFilters): Read =>
   Effect.gen(function* () {
     const events: Array<Event> = []
     let bytes = 0
     let through = after
     while (events.length < limit && bytes < collectedBytesMax) {
-      const page = yield* log.query({
-        after: through,
-        before,
-        order: "oldest-first",
-        limit: limit - events.length,
-        filters
-      })
+      const wanted = limit - events.length
+      const page = yield* log.query({ after: through, before, order: "oldest-first", limit: wanted, filters })
       for (const event of page.events) {
         events.push(event)
         bytes += event.message.length + (event.fields?.length ?? 0)
@@ -42,25 +46,16 @@ export const collectAfter = (log: Log, after: number, before: number, limit: num
     return { events, through }
   })
 
-/** The newest events before `before`; oldest first, like every answer. */
+/** The newest events before `before` that match; oldest first, like every answer. */
 export const collectNewest = (log: Log, after: number, before: number, limit: number, filters: EventFilters): Read =>
   Effect.gen(function* () {
     const last = log.bounds().last
-    if (filters === noFilters) {
-      const start = Math.max(after, Math.min(before, last + 1) - 1 - limit)
-      return yield* collectAfter(log, start, Math.min(before, last + 1), limit, filters)
-    }
     const events: Array<Event> = []
     let bytes = 0
     let from = Math.min(before, last + 1)
     while (events.length < limit && bytes < collectedBytesMax) {
-      const page = yield* log.query({
-        after,
-        before: from,
-        order: "newest-first",
-        limit: limit - events.length,
-        filters
-      })
+      const wanted = limit - events.length
+      const page = yield* log.query({ after, before: from, order: "newest-first", limit: wanted, filters })
       for (const event of page.events) {
         events.push(event)
         bytes += event.message.length + (event.fields?.length ?? 0)
@@ -70,3 +65,42 @@ export const collectNewest = (log: Log, after: number, before: number, limit: nu
     }
     return { events: events.toReversed(), through: Math.min(before - 1, last) }
   })
+
+/** A stretch of the log; both ends are exclusive. */
+export interface Stretch {
+  readonly after: number
+  readonly before: number
+  readonly filters: EventFilters
+}
+
+/** The newest `count` events before `before`, as a stretch: without filters it is known by its numbers. */
+export const newest = (log: Log, after: number, before: number, count: number): Stretch => {
+  const { first, last } = log.bounds()
+  const end = Math.min(before, last + 1)
+  return { after: Math.max(after, first - 1, end - 1 - count), before: end, filters: noFilters }
+}
+
+/** The oldest `limit` events after `after`. */
+export const oldest = (log: Log, after: number, before: number, limit: number): Stretch => {
+  const { first, last } = log.bounds()
+  const start = Math.max(after, first - 1)
+  return { after: start, before: Math.min(before, last + 1, start + limit + 1), filters: noFilters }
+}
+
+/** Its first page that has an event, or its last; none of the pages before it had any. */
+export const firstPage = (log: Log, stretch: Stretch): Effect.Effect<EventPage, ReadError> =>
+  Effect.flatMap(log.query({ ...stretch, order: "oldest-first", limit: pageEvents }), (page) =>
+    page.events.length > 0 || page.done ? Effect.succeed(page) : firstPage(log, { ...stretch, after: page.through })
+  )
+
+/** Its pages, one after another: the next is read when the one before has been sent. */
+export const pagesOf = (
+  log: Log,
+  { after, before, filters }: Stretch
+): Stream.Stream<ReadonlyArray<Event>, ReadError> =>
+  Stream.paginate(after, (cursor) =>
+    Effect.map(log.query({ after: cursor, before, order: "oldest-first", limit: pageEvents, filters }), (page) => [
+      page.events.length === 0 ? [] : [page.events],
+      page.done ? Option.none() : Option.some(page.through)
+    ])
+  )

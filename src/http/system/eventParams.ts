@@ -51,6 +51,10 @@ export const parseEventParams = (query: URLSearchParams): Result.Result<EventPar
     if (value !== undefined) return value
     throw new ParamError(name, text, "a time as 2026-01-31T12:00:00Z or in UNIX seconds")
   }
+  const together = (name: string, others: ReadonlyArray<string>) => {
+    const other = query.has(name) ? others.find((each) => query.has(each)) : undefined
+    if (other !== undefined) throw new ParamError(name, given(name) ?? "", `not together with ${other}`)
+  }
   try {
     const since = time("since")
     const until = time("until")
@@ -58,7 +62,7 @@ export const parseEventParams = (query: URLSearchParams): Result.Result<EventPar
     const levelNames = given("level")
     const q = given("q")
     const filtered = [since, until, source, levelNames, q].some((value) => value !== undefined)
-    return Result.succeed({
+    const params: EventParams = {
       after: integer("after", 0, Number.MAX_SAFE_INTEGER),
       before: integer("before", 1, Number.MAX_SAFE_INTEGER),
       limit: integer("limit", 1, listLimitMax) ?? listLimitDefault,
@@ -76,7 +80,12 @@ export const parseEventParams = (query: URLSearchParams): Result.Result<EventPar
       format: parseFormat(query),
       waitSeconds: integer("wait", 0, waitSecondsMax) ?? 0,
       plain: !ours.some((name) => query.has(name))
-    })
+    }
+    together("tail", ["limit", "wait"])
+    together("wait", ["before"])
+    if (query.has("wait") && !query.has("after"))
+      throw new ParamError("wait", given("wait") ?? "", "together with after")
+    return Result.succeed(params)
   } catch (error) {
     if (error instanceof ParamError) return Result.fail(error.message)
     throw error
@@ -106,7 +115,7 @@ const parseFormat = (query: URLSearchParams): EventFormat => {
 const isLevel = (name: string): name is Level => levels.some((level) => level === name)
 
 const parseLevels = (names: string): ReadonlyArray<Level> =>
-  names.split(",").map((name) => {
+  [...new Set(names.split(","))].map((name) => {
     if (isLevel(name)) return name
     throw new ParamError("level", name, levels.join(", "))
   })

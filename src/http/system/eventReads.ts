@@ -1,29 +1,38 @@
 /**
  * Reading the log: `/logs` and `/api/v1/events`. Without parameters the answer is bytes rendered once and shared by all
- * who ask (RenderedTail); with parameters it is collected in bounded pages, and NDJSON is streamed without end in memory.
+ * who ask (RenderedTail). With parameters, a stretch of the log is streamed page by page; what must be searched for is
+ * collected, up to a bound, and X-Next-After says where to go on.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { EventLog, StoreFailed } from "../../services/events/EventLog.ts"
-import type { ActorUnavailable } from "../../services/ActorUnavailable.ts"
 import type { Event } from "../../services/events/Event.ts"
+import type { EventLog } from "../../services/events/EventLog.ts"
 import { noFilters } from "../../services/events/EventQuery.ts"
 import { RenderedTail } from "../../services/events/RenderedTail.ts"
-import { briefJson, eventJson, textLine } from "../../services/events/render.ts"
-import type { Call } from "../edge/Call.ts"
+import { briefJson, textLine } from "../../services/events/render.ts"
 import { failure } from "../edge/HttpFailure.ts"
 import type { Handler } from "../edge/routes.ts"
 import { stopping } from "../listener/Listener.ts"
-import { type Collected, collectAfter, collectNewest } from "./eventPages.ts"
+import { type Form, forms, renderAll, renderMore } from "./eventFormats.ts"
+import {
+  type Collected,
+  collectAfter,
+  collectNewest,
+  firstPage,
+  newest,
+  oldest,
+  pagesOf,
+  type ReadError,
+  type Stretch
+} from "./eventPages.ts"
 import { type EventParams, parseEventParams } from "./eventParams.ts"
 import { orStoreFailure } from "./failures.ts"
 
 type Log = EventLog["Service"]
-type ReadError = StoreFailed | ActorUnavailable
+type Response = HttpServerResponse.HttpServerResponse
 
 export interface EventReadOptions {
   /** How many of the newest events are shown without parameters. */
@@ -33,12 +42,7 @@ export interface EventReadOptions {
 /** A rendered tail above this is streamed from the log instead. */
 const renderedBytesMax = 16 * 1024 * 1024
 
-/** Events rendered into one piece of a streamed answer. */
-const pieceEvents = 1000
-
-const textType = "text/plain; charset=utf-8"
-const jsonType = "application/json"
-const ndjsonType = "application/x-ndjson"
+const everything = Number.MAX_SAFE_INTEGER
 
 export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) => {
   const tail = (render: (receivedAt: bigint, message: string) => string) =>
@@ -54,16 +58,10 @@ export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) =>
 
   const plainText = Effect.suspend(() => {
     const bytes = textTail.bytes()
-    return Effect.succeed(
-      bytes === undefined
-        ? HttpServerResponse.stream(
-            newestPieces(log, logMaxEntries, (events) => events.map(toText).join("")),
-            {
-              contentType: textType
-            }
-          )
-        : HttpServerResponse.uint8Array(bytes, { contentType: textType })
-    )
+    const { contentType } = forms.text
+    return bytes === undefined
+      ? streamed(log, newest(log, 0, everything, logMaxEntries), forms.text, {})
+      : Effect.succeed(HttpServerResponse.uint8Array(bytes, { contentType }))
   })
 
   let briefBody: Uint8Array = Buffer.from("[]\n")
@@ -71,110 +69,99 @@ export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) =>
   let briefBodyBytes = 0
   const plainBrief = Effect.suspend(() => {
     const bytes = briefTail.bytes()
-    if (bytes === undefined)
-      return Effect.succeed(HttpServerResponse.stream(briefPieces(log, logMaxEntries), { contentType: jsonType }))
+    if (bytes === undefined) return streamed(log, newest(log, 0, everything, logMaxEntries), forms.brief, {})
     // Retention takes from the tail without adding to it.
     if (briefBodyLast !== briefTail.last || briefBodyBytes !== bytes.length) {
       briefBody = Buffer.concat([Buffer.from("["), bytes.subarray(1), Buffer.from("]\n")])
       briefBodyLast = briefTail.last
       briefBodyBytes = bytes.length
     }
-    return Effect.succeed(HttpServerResponse.uint8Array(briefBody, { contentType: jsonType }))
+    return Effect.succeed(HttpServerResponse.uint8Array(briefBody, { contentType: forms.brief.contentType }))
   })
 
-  const collected = (params: EventParams): Effect.Effect<Collected, ReadError> => {
-    const before = params.before ?? Number.MAX_SAFE_INTEGER
-    if (params.tail !== undefined) return collectNewest(log, params.after ?? 0, before, params.tail, params.filters)
-    if (params.after === undefined && params.before !== undefined) {
-      return collectNewest(log, 0, before, params.limit, params.filters)
-    }
-    return collectAfter(log, params.after ?? 0, before, params.limit, params.filters)
-  }
-
   /** Long-poll: asks again whenever the log has grown, until something matches or time is up. */
-  const awaited = (params: EventParams): Effect.Effect<Collected, ReadError> => {
-    let last: Collected = { events: [], through: params.after ?? 0 }
+  const awaited = ({ after = 0, filters, limit, waitSeconds }: EventParams): Effect.Effect<Collected, ReadError> => {
+    let last: Collected = { events: [], through: after }
     const look: Effect.Effect<Collected, ReadError> = Effect.flatMap(
-      Effect.suspend(() => collected({ ...params, after: last.through })),
+      Effect.suspend(() => collectAfter(log, last.through, everything, limit, filters)),
       (found) => {
         last = found
         return found.events.length > 0 ? Effect.succeed(found) : Effect.andThen(log.awaitAfter(found.through), look)
       }
     )
-    const enough = Effect.flatMap(stopping, (end) =>
-      Effect.race(end, Effect.sleep(Duration.seconds(params.waitSeconds)))
-    )
+    const enough = Effect.flatMap(stopping, (end) => Effect.race(end, Effect.sleep(Duration.seconds(waitSeconds))))
     return Effect.raceFirst(
       look,
       Effect.map(enough, () => last)
     )
   }
 
-  const answer =
-    (params: EventParams): Handler =>
-    () => {
-      if (params.format === "ndjson" && params.tail === undefined && !params.limitGiven && params.waitSeconds === 0) {
-        return Effect.succeed(HttpServerResponse.stream(ndjsonPieces(log, params), { contentType: ndjsonType }))
-      }
-      const waits = params.waitSeconds > 0 && params.after !== undefined && params.tail === undefined
-      return Effect.map(orStoreFailure(waits ? awaited(params) : collected(params)), ({ events, through }) => {
-        const headers = { "x-next-after": String(through) }
-        switch (params.format) {
-          case "text":
-            return HttpServerResponse.text(events.map(toText).join(""), { contentType: textType, headers })
-          case "ndjson":
-            return HttpServerResponse.text(events.map(toLine).join(""), { contentType: ndjsonType, headers })
-          default:
-            return HttpServerResponse.text(`[${events.map(eventJson).join(",")}]\n`, { contentType: jsonType, headers })
-        }
-      })
+  /** What the numbers alone tell is streamed; what must be looked at is collected first. */
+  const found = (params: EventParams): Stretch | Effect.Effect<Collected, ReadError> => {
+    const { after, before = everything, filters, format, limit, limitGiven, tail: count, waitSeconds } = params
+    if (waitSeconds > 0) return awaited(params)
+    if (count !== undefined) {
+      return filters === noFilters
+        ? newest(log, after ?? 0, before, count)
+        : collectNewest(log, after ?? 0, before, count, filters)
     }
+    // NDJSON without a limit is all there is.
+    if (format === "ndjson" && !limitGiven) {
+      return { after: after ?? 0, before: Math.min(before, log.bounds().last + 1), filters }
+    }
+    const backwards = after === undefined && params.before !== undefined
+    if (filters !== noFilters) {
+      return backwards
+        ? collectNewest(log, 0, before, limit, filters)
+        : collectAfter(log, after ?? 0, before, limit, filters)
+    }
+    return backwards ? newest(log, 0, before, limit) : oldest(log, after ?? 0, before, limit)
+  }
+
+  const answer = (params: EventParams): ReturnType<Handler> => {
+    const form = forms[params.format]
+    const what = found(params)
+    return Effect.isEffect(what)
+      ? Effect.map(orStoreFailure(what), ({ events, through }) => whole(form, events, nextAfter(through)))
+      : streamed(log, what, form, nextAfter(Math.max(what.after, what.before - 1)))
+  }
 
   const read =
     (plainFormat: "text" | "brief"): Handler =>
-    (call: Call) => {
+    (call) => {
       const parsed = parseEventParams(call.query)
       if (Result.isFailure(parsed)) return Effect.fail(failure(400, parsed.failure))
       const params = parsed.success
       // `/logs` is text and `/api/v1/events` JSON, unless a format is asked for.
       const format = params.format === "brief" ? plainFormat : params.format
-      if (params.plain && format === "text") return plainText
-      if (params.plain && format === "brief") return plainBrief
-      if (params.plain)
-        return answer({ ...params, format, tail: params.format === "ndjson" ? undefined : logMaxEntries })(call)
-      return answer({ ...params, format: format === "brief" ? "json" : format })(call)
+      if (!params.plain) return answer({ ...params, format: format === "brief" ? "json" : format })
+      if (format === "text") return plainText
+      if (format === "brief") return plainBrief
+      return answer({ ...params, format, tail: format === "ndjson" ? undefined : logMaxEntries })
     }
 
   return { logs: read("text"), list: read("brief") }
 }
 
-const toText = (event: Event): string => textLine(event.receivedAt, event.message)
-const toLine = (event: Event): string => `${eventJson(event)}\n`
+const nextAfter = (through: number) => ({ "x-next-after": String(through) })
 
-/** The newest `count` events in pieces, for when they do not fit in memory. */
-const newestPieces = (log: Log, count: number, render: (events: ReadonlyArray<Event>, first: boolean) => string) => {
-  const { first, last } = log.bounds()
-  return pieces(log, Math.max(first - 1, last - count), last + 1, noFilters, render)
-}
+const whole = (form: Form, events: ReadonlyArray<Event>, headers: Readonly<Record<string, string>>): Response =>
+  HttpServerResponse.text(renderAll(form, events), { contentType: form.contentType, headers })
 
-const briefPieces = (log: Log, count: number) =>
-  newestPieces(log, count, (events, first) =>
-    events.map((event, i) => `${first && i === 0 ? "[" : ","}${briefJson(event.receivedAt, event.message)}`).join("")
-  ).pipe(Stream.concat(Stream.succeed(Buffer.from("]\n"))))
-
-const ndjsonPieces = (log: Log, { after, before, filters }: EventParams) =>
-  pieces(log, after ?? 0, before ?? log.bounds().last + 1, filters, (events) => events.map(toLine).join(""))
-
-const pieces = (
+/** One page is answered at once and with its length; more are read as the client takes them. */
+const streamed = (
   log: Log,
-  start: number,
-  before: number,
-  filters: EventParams["filters"],
-  render: (events: ReadonlyArray<Event>, first: boolean) => string
-): Stream.Stream<Uint8Array, ReadError> =>
-  Stream.paginate({ after: start, first: true }, ({ after, first }) =>
-    Effect.map(log.query({ after, before, order: "oldest-first", limit: pieceEvents, filters }), (page) => [
-      page.events.length === 0 ? [] : [Buffer.from(render(page.events, first))],
-      page.done ? Option.none() : Option.some({ after: page.through, first: first && page.events.length === 0 })
-    ])
-  )
+  stretch: Stretch,
+  form: Form,
+  headers: Readonly<Record<string, string>>
+): ReturnType<Handler> =>
+  Effect.map(orStoreFailure(firstPage(log, stretch)), ({ done, events, through }) => {
+    if (done) return whole(form, events, headers)
+    const first = form.open + events.map(form.event).join(form.separator)
+    const rest = Stream.map(pagesOf(log, { ...stretch, after: through }), (page) => Buffer.from(renderMore(form, page)))
+    const body = Stream.succeed(Buffer.from(first)).pipe(
+      Stream.concat(rest),
+      Stream.concat(Stream.succeed(Buffer.from(form.close)))
+    )
+    return HttpServerResponse.stream(body, { contentType: form.contentType, headers })
+  })

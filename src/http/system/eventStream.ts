@@ -27,6 +27,9 @@ const keepAlive = Duration.seconds(15)
 /** Events in one piece; a follower that catches up gets a megabyte or so at a time. */
 const pieceEvents = 1000
 
+/** Parameters of the other reads that would mean nothing here. */
+const notHere = ["before", "limit", "wait", "format", "until"]
+
 interface Rendering {
   readonly contentType: string
   readonly event: (event: Event) => string
@@ -100,6 +103,8 @@ export const makeEventStream = (log: EventLog["Service"]): Handler => {
   return (call) => {
     const parsed = parseEventParams(call.query)
     if (Result.isFailure(parsed)) return Effect.fail(failure(400, parsed.failure))
+    const odd = notHere.find((name) => call.query.has(name))
+    if (odd !== undefined) return Effect.fail(failure(400, `${odd}: not a parameter of a stream, which has no end`))
     const { after, filters, tail } = parsed.success
     const as = call.header("accept")?.includes("ndjson") === true ? ndjson : sse
     const resumed = call.header("last-event-id")

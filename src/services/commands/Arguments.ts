@@ -1,5 +1,6 @@
 /**
- * Typed arguments of a command: what its configuration declares, and the check of what a caller gives. What passes
+ * Typed arguments of a command: what its configuration declares, what is wrong with a declaration, and the check of what
+ * a caller gives; the configuration asks here, so that a rule exists once. What passes
  * reaches the command as data only: as environment variables `ARG_<NAME>` and as positional parameters in the order of
  * declaration; it is never part of a script's text.
  *
@@ -12,8 +13,8 @@ import * as Schema from "effect/Schema"
 /** A command with more arguments than this wants a file. */
 export const argumentsMax = 32
 /** Bytes of UTF-8, where a declaration does not say; far below the 128 KiB that Linux takes for one string. */
-const maxLengthDefault = 1024
-const maxLengthMax = 65_536
+export const maxLengthDefault = 1024
+export const maxLengthMax = 65_536
 
 /** How much of a refused value an error shows. */
 const foundMax = 100
@@ -23,10 +24,13 @@ const foundMax = 100
  * whatever else means something to a shell or a loader: no declared name can become one of those.
  */
 export const argumentName = /^[a-z][a-z0-9_]{0,31}$/u
+export const argumentNameAllowed = "a lower-case letter, then at most 31 of a-z, 0-9 and _"
 
 interface Common {
   readonly name: string
   readonly description?: string | undefined
+  /** Of the argument's own type, and allowed by its own rules. */
+  readonly default?: string | number | boolean | undefined
 }
 
 /** An argument with a default may be left out; one without is required. */
@@ -37,25 +41,19 @@ export type ArgumentDeclaration = Common &
         /** A regular expression that the whole value must match. It is the operator's: a slow one slows only him. */
         readonly pattern?: string | undefined
         readonly max_length?: number | undefined
-        readonly default?: string | undefined
       }
-    | { readonly type: "enum"; readonly values: ReadonlyArray<string>; readonly default?: string | undefined }
-    | {
-        readonly type: "int"
-        readonly min?: number | undefined
-        readonly max?: number | undefined
-        readonly default?: number | undefined
-      }
-    | { readonly type: "bool"; readonly default?: boolean | undefined }
+    | { readonly type: "enum"; readonly values: ReadonlyArray<string> }
+    | { readonly type: "int"; readonly min?: number | undefined; readonly max?: number | undefined }
+    | { readonly type: "bool" }
   )
 
 /** A declaration that cannot be meant; a fault of the configuration. */
 export class ArgumentDeclarationError extends Schema.TaggedError<ArgumentDeclarationError>()(
   "ArgumentDeclarationError",
-  { argument: Schema.String, problem: Schema.String }
+  { argument: Schema.String, key: Schema.String, problem: Schema.String }
 ) {
   override get message() {
-    return `argument "${this.argument}": ${this.problem}`
+    return `argument "${this.argument}": ${this.key}: ${this.problem}`
   }
 }
 
@@ -86,31 +84,53 @@ export interface Arguments {
 
 interface Check {
   readonly name: string
+  readonly kind: "string" | "number" | "boolean"
   readonly allowed: string
   /** The value as text, or undefined when it is not allowed. */
   readonly accept: (value: unknown) => string | undefined
   readonly whenMissing: string | undefined
 }
 
-export const compile = (
-  declarations: ReadonlyArray<ArgumentDeclaration>
-): Result.Result<Arguments, ArgumentDeclarationError> => {
-  const refuse = (argument: string, problem: string) => Result.fail(new ArgumentDeclarationError({ argument, problem }))
+/** What is wrong with which key of a declaration. */
+interface Fault {
+  readonly key: string
+  readonly problem: string
+}
+
+type Compiled = Result.Result<Arguments, ArgumentDeclarationError>
+
+/** As long as their configuration: a run costs no compilation, and a reload leaves nothing behind. */
+const compiled = new WeakMap<ReadonlyArray<ArgumentDeclaration>, Compiled>()
+
+/** Once for each array of declarations, which must not change afterwards. */
+export const compile = (declarations: ReadonlyArray<ArgumentDeclaration>): Compiled => {
+  const known = compiled.get(declarations)
+  if (known !== undefined) return known
+  const made = make(declarations)
+  compiled.set(declarations, made)
+  return made
+}
+
+const make = (declarations: ReadonlyArray<ArgumentDeclaration>): Compiled => {
+  const refuse = (argument: string, key: string, problem: string) =>
+    Result.fail(new ArgumentDeclarationError({ argument, key, problem }))
   const checks = new Map<string, Check>()
   for (const declaration of declarations) {
     const { name } = declaration
     if (!argumentName.test(name)) {
-      return refuse(name, "a name is a lower-case letter, then at most 31 of a-z, 0-9 and _")
+      return refuse(name, "name", `allowed: ${argumentNameAllowed}`)
     }
-    if (checks.has(name)) return refuse(name, "declared twice")
-    if (checks.size === argumentsMax) return refuse(name, `a command takes at most ${argumentsMax} arguments`)
+    if (checks.has(name)) return refuse(name, "name", "is given twice")
+    if (checks.size === argumentsMax) return refuse(name, "name", `a command takes at most ${argumentsMax} arguments`)
     const check = checkOf(declaration)
-    if (typeof check === "string") return refuse(name, check)
-    const missing = declaration.default === undefined ? undefined : check.accept(declaration.default)
-    if (declaration.default !== undefined && missing === undefined) {
-      return refuse(name, `its default ${show(declaration.default)} is not ${check.allowed}`)
+    if ("problem" in check) return refuse(name, check.key, check.problem)
+    const given = declaration.default
+    // Of the very type: a caller's "5" is a number, for want of one in a query string; a default can say what it means.
+    const whenMissing = typeof given === check.kind ? check.accept(given) : undefined
+    if (given !== undefined && whenMissing === undefined) {
+      return refuse(name, "default", `found ${show(given)}, allowed: ${check.allowed}`)
     }
-    checks.set(name, { ...check, name, whenMissing: missing })
+    checks.set(name, { ...check, name, whenMissing })
   }
   return Result.succeed({ declarations, validate: (given) => validate(checks, given) })
 }
@@ -134,16 +154,17 @@ const validate = (checks: ReadonlyMap<string, Check>, given: Readonly<Record<str
 }
 
 /** How to check a value, or what is wrong with the declaration. */
-const checkOf = (declaration: ArgumentDeclaration): Pick<Check, "allowed" | "accept"> | string => {
+const checkOf = (declaration: ArgumentDeclaration): Pick<Check, "kind" | "allowed" | "accept"> | Fault => {
   switch (declaration.type) {
     case "string": {
       const { pattern, max_length: maxLength = maxLengthDefault } = declaration
       if (!Number.isInteger(maxLength) || maxLength < 0 || maxLength > maxLengthMax) {
-        return `max_length ${maxLength} is not a whole number from 0 to ${maxLengthMax}`
+        return { key: "max_length", problem: `found ${maxLength}, allowed: an integer from 0 to ${maxLengthMax}` }
       }
       const whole = pattern === undefined ? undefined : wholeMatch(pattern)
-      if (typeof whole === "string") return whole
+      if (whole !== undefined && "problem" in whole) return whole
       return {
+        kind: "string",
         allowed: `text of at most ${maxLength} bytes${pattern === undefined ? "" : ` that matches ${pattern}`}`,
         accept: (value) => {
           // Length first: a pattern never sees more than it was meant for.
@@ -154,19 +175,23 @@ const checkOf = (declaration: ArgumentDeclaration): Pick<Check, "allowed" | "acc
     }
     case "enum": {
       const { values } = declaration
-      if (values.length === 0) return "an enum needs at least one value"
+      if (values.length === 0) return { key: "values", problem: "found nothing, needs at least one value" }
       const odd = values.find((value) => !isPlainText(value))
-      if (odd !== undefined) return `its value ${show(odd)} cannot be passed to a command`
+      if (odd !== undefined) return { key: "values", problem: `${show(odd)} cannot be passed to a command` }
       return {
+        kind: "string",
         allowed: `one of ${values.map(show).join(", ")}`,
         accept: (value) => (typeof value === "string" && values.includes(value) ? value : undefined)
       }
     }
     case "int": {
       const { min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER } = declaration
-      if (!Number.isSafeInteger(min) || !Number.isSafeInteger(max)) return "min and max are whole numbers below 2^53"
-      if (min > max) return `min ${min} is greater than max ${max}`
+      for (const [key, bound] of [["min", min] as const, ["max", max] as const]) {
+        if (!Number.isSafeInteger(bound)) return { key, problem: `found ${bound}, allowed: an integer` }
+      }
+      if (min > max) return { key: "min", problem: `found ${min}, allowed: at most max, which is ${max}` }
       return {
+        kind: "number",
         allowed: `a whole number from ${min} to ${max}`,
         accept: (value) => {
           const number = toInteger(value)
@@ -176,6 +201,7 @@ const checkOf = (declaration: ArgumentDeclaration): Pick<Check, "allowed" | "acc
     }
     case "bool":
       return {
+        kind: "boolean",
         allowed: "true or false",
         accept: (value) => (isScalar(value) && ["true", "false"].includes(String(value)) ? String(value) : undefined)
       }
@@ -183,11 +209,13 @@ const checkOf = (declaration: ArgumentDeclaration): Pick<Check, "allowed" | "acc
 }
 
 /** Compiled once by itself, so that a pattern such as `a)|(b` cannot break out of the group that makes it whole. */
-const wholeMatch = (pattern: string): RegExp | string => {
+const wholeMatch = (pattern: string): RegExp | Fault => {
   try {
     return new RegExp(`^(?:${new RegExp(pattern, "u").source})$`, "u")
   } catch (error) {
-    return `its pattern is not a regular expression: ${error instanceof Error ? error.message : String(error)}`
+    // The engine's own reason, without the pattern it repeats.
+    const reason = error instanceof Error ? error.message.slice(error.message.lastIndexOf(": ") + 2) : "invalid"
+    return { key: "pattern", problem: `is not a regular expression (${reason})` }
   }
 }
 

@@ -4,7 +4,7 @@
  * CommandExecutor.
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { CommandLost, CommandSpec, ExitStatus, SpawnError, StreamOutput } from "./Spawner.ts"
@@ -51,20 +51,6 @@ export interface RunRequest extends CommandSpec {
   readonly who: string
   readonly why?: string | undefined
 }
-
-export const runDefaults = {
-  /** Longer than any boot-time setup script, short enough that a hung one is gone within the hour. */
-  timeout: Duration.minutes(10),
-  /** The command's own output lies in the pipe when it ends; this is for a busy machine to read it. */
-  outputGrace: Duration.millis(100),
-  killGrace: Duration.seconds(5),
-  /** A screenful and more at either end; a thousand results of this size are still no burden. */
-  headBytes: 32 * 1024,
-  tailBytes: 32 * 1024,
-  concurrency: 4,
-  queueLength: 16,
-  onAbandon: "continue"
-} as const satisfies Partial<RunRequest>
 
 export interface RunResult {
   readonly exit: ExitStatus

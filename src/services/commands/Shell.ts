@@ -1,7 +1,8 @@
 /**
- * Chooses the shell for scripts, once, at the start: the one asked for (`SHELL_TO_USE` or the configuration), else
- * `/bin/ash`, which the images this daemon is made for have, else `/bin/sh`, which every machine has. A shell that was
- * asked for and is not there is an error, not a reason to run scripts in another.
+ * Chooses the shell for scripts: the one asked for (the configuration or `SHELL_TO_USE`), else `/bin/ash`, which the
+ * images this daemon is made for have, else `/bin/sh`, which every machine has. It is looked for when the first script
+ * runs, and again only where a reload asks for another (Actions keeps what was found). A shell that was asked for and is
+ * not there fails the run: no reason to run scripts in another, or to stop a daemon that may never need one.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -5,6 +5,7 @@
  * satisfies its own rules) is said by `actionFaults`, as text beside the key's path inside the entry.
  */
 import * as Schema from "effect/Schema"
+import { argumentsMax } from "../commands/Arguments.ts"
 import { ActionArgument, argumentFaults } from "./ArgumentSchema.ts"
 import type { Problem } from "./Problem.ts"
 import {
@@ -25,9 +26,6 @@ const kibibyte = 1024
 
 /** An hour: longer than any honest reload or backup on these machines, shorter than an operator's patience. */
 const defaultTimeoutMs = 3_600_000
-
-/** A command with more of them wants a file. */
-const argumentsMax = 32
 
 /** What a shell can read back. Checked apart: a record drops the names that do not fit without a word. */
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/u

@@ -19,6 +19,9 @@ const deadline = integer(deadlineMsMin, timerMsMax)
 export const lineBytesMin = 64
 export const lineBytesMax = mebibyte
 
+/** A JSON document is parsed in one go, which holds up everything else: a second or so for this much. */
+const documentBytesMax = 64 * mebibyte
+
 export const Events = Schema.Struct({
   max_count: key(integer(0, Number.MAX_SAFE_INTEGER), 1_000_000, {
     description: "How many events are stored; older ones are removed. 0: no limit."
@@ -54,7 +57,7 @@ export const Limits = Schema.Struct({
   max_header_bytes: key(integer(8 * kibibyte, 16 * mebibyte), mebibyte, {
     description: "Size of a request's line and headers; more is answered 431."
   }),
-  body_max_bytes: key(integer(kibibyte, gibibyte), 8 * mebibyte, {
+  body_max_bytes: key(integer(kibibyte, documentBytesMax), 8 * mebibyte, {
     description: "Size of a JSON body, and of one line of NDJSON; more is answered 413. Uploads have their own.",
     live: true
   }),

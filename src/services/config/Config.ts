@@ -8,7 +8,6 @@
 import type * as Redacted from "effect/Redacted"
 import type { ArgumentSpec } from "./ArgumentSchema.ts"
 import type { Events, Limits, Telemetry } from "./BoundsSections.ts"
-import type { Api } from "./EdgeSections.ts"
 import type { General } from "./GeneralSection.ts"
 import type { ListenAddress } from "./ListenAddress.ts"
 
@@ -55,7 +54,6 @@ export interface CertificatePaths {
 
 export interface ListenerConfig extends Configured {
   readonly address: ListenAddress
-  readonly apis: ReadonlyArray<Api>
   /** Undefined: no TLS. */
   readonly tls: CertificatePaths | undefined
   readonly max_connections: number
@@ -98,7 +96,6 @@ export interface UploadConfig {
   readonly group: string | undefined
   /** Name of a configured action that requires no arguments. */
   readonly then: string | undefined
-  readonly description: string
 }
 
 export interface Config {

@@ -44,8 +44,8 @@ export const Pipes = Schema.Array(Pipe)
   .check(Schema.isMaxLength(pipesMax))
   .annotate({ description: "More FIFOs, beside general.pipe_file.", allowed: `at most ${pipesMax} [[pipes]] tables` })
 
+/** The key has its place so that files that name the one API there is stay right when there are more. */
 const apis = ["system"] as const
-export type Api = (typeof apis)[number]
 
 /** Owner and group: whoever may open the socket has passed the file system's own check. */
 const defaultSocketMode = "0660"
@@ -55,7 +55,7 @@ export const Listener = Schema.Struct({
   apis: key(
     Schema.Array(choice(apis)).check(Schema.isMinLength(1)).annotate({ allowed: 'an array of "system"' }),
     ["system"],
-    { description: "Which APIs it serves." }
+    { description: "Which APIs it serves. There is one, which every listener serves: this changes nothing yet." }
   ),
   tls: key(boolean, false, { description: "Serve over TLS, with the certificate of [general] unless it has its own." }),
   tls_cert_path: optional(path, { description: "Certificate of this listener, PEM." }),

@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
+import { errnoText, hasErrno } from "../errno.ts"
 import { type LineOf, scan } from "./TomlLines.ts"
 
 /** The original's sample has 30 lines; ten thousand actions fit in this. */
@@ -75,10 +76,9 @@ const readBounded = async (path: string): Promise<Uint8Array> => {
 
 const readReason = (cause: unknown): string => {
   if (cause instanceof Refused) return cause.message
-  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
-  if (code === "ENOENT") return "does not exist"
-  if (code === "EACCES" || code === "EPERM") return "may not be read by this user"
-  return `cannot be read (${typeof code === "string" ? code : String(cause)})`
+  if (hasErrno(cause, "ENOENT")) return "does not exist"
+  if (hasErrno(cause, "EACCES") || hasErrno(cause, "EPERM")) return "may not be read by this user"
+  return `cannot be read: ${errnoText(cause)}`
 }
 
 const decodeUtf8 = (bytes: Uint8Array): string | undefined => {

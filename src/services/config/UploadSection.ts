@@ -20,8 +20,7 @@ export const UploadTable = Schema.Struct({
   owner: optional(account, { description: "Owner of the file. Default: the daemon's user." }),
   group: optional(account, { description: "Group of the file. Default: the daemon's group." }),
   // oxlint-disable-next-line unicorn/no-thenable -- the file's key; a schema, and text once decoded: nothing to call.
-  then: optional(text(128), { description: "Action to run once the file is in place; it must not require arguments." }),
-  description: key(text(), "", { description: "Shown in the list of uploads." })
+  then: optional(text(128), { description: "Action to run once the file is in place; it must not require arguments." })
 }).annotate({ description: "Where an upload goes.", allowed: "a table" })
 
 export type UploadTable = typeof UploadTable.Type

@@ -91,7 +91,6 @@ export const resolveListeners = (
     const entry: ListenerConfig = {
       key: "general.listen_addr",
       address: decodedAddress(general.listen_addr),
-      apis: ["system"],
       tls: general.tls_enabled ? shared : undefined,
       max_connections: limits.max_connections,
       socket_mode: parseMode("0660")
@@ -103,7 +102,6 @@ export const resolveListeners = (
     const entry: ListenerConfig = {
       key: `listeners[${index}]`,
       address: decodedAddress(listener.address),
-      apis: [...new Set(listener.apis)],
       tls: listener.tls ? (ownCertificate(listener) ?? shared) : undefined,
       max_connections: listener.max_connections ?? limits.max_connections,
       socket_mode: parseMode(listener.socket_mode)

@@ -73,8 +73,7 @@ const upload = (name: string, table: UploadTable): UploadConfig => ({
   owner: table.owner,
   group: table.group,
   // oxlint-disable-next-line unicorn/no-thenable -- the key's own name; text, so nothing to call.
-  then: table.then,
-  description: table.description
+  then: table.then
 })
 
 const thenFault = (

@@ -60,7 +60,7 @@ export class EventLog extends Context.Service<
     readonly append: (runs: ReadonlyArray<EventRun>) => Effect.Effect<SeqRange, AppendError>
     /** Records what the daemon itself did, `[system-api] …`; a failure is logged, never raised. */
     readonly record: (message: string, options?: RecordOptions) => Effect.Effect<void>
-    /** One bounded page; `next` says where to go on. */
+    /** One bounded page; `through` says where to go on. */
     readonly query: (query: EventQuery) => Effect.Effect<EventPage, StoreFailed | ActorUnavailable>
     /** Removes a bounded number of the oldest events beyond the limits; `more` says to call again. */
     readonly retain: (limits: RetainLimits) => Effect.Effect<RetainResult, StoreFull | StoreFailed>

@@ -1,7 +1,7 @@
 /**
  * A query over the log: a range of sequence numbers, filters, and which end to start from. A page is bounded three
  * ways (events returned, bytes returned, rows looked at), so that no query can hold the store's one thread for long;
- * a caller that wants more asks again from `next`.
+ * a caller that wants more asks again from `through`.
  */
 import type { Event, Level } from "./Event.ts"
 
@@ -40,5 +40,5 @@ export const noFilters: EventFilters = {}
 /** Rows one page may look at: about 5 ms of the store's thread. */
 export const pageRowsMax = 8192
 
-/** Text one page may return: what one answer chunk should weigh at most. */
-export const pageBytesMax = 1024 * 1024
+/** Text one page may return, but for its first event: what a client that does not read costs is a page or two. */
+export const pageBytesMax = 256 * 1024

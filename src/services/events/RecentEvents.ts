@@ -5,6 +5,7 @@
  * Owned and written by the EventStore actor alone; reading is synchronous and allocates no copies.
  */
 import { type Event, runWeight, type StoredRun } from "./Event.ts"
+import { pageBytesMax } from "./EventQuery.ts"
 
 export interface RecentLimits {
   /** Events that stay at hand. */
@@ -61,14 +62,20 @@ export class RecentEvents {
     return this.runs.slice(low)
   }
 
-  /** Up to `max` events after `seq`, oldest first; undefined when some of them are no longer at hand. */
-  after(seq: number, max: number): ReadonlyArray<Event> | undefined {
+  /**
+   * Up to `max` events after `seq`, oldest first, and no more once they weigh `maxBytes`; undefined when some of them are
+   * no longer at hand.
+   */
+  after(seq: number, max: number, maxBytes = pageBytesMax): ReadonlyArray<Event> | undefined {
     if (seq + 1 < this.first) return undefined
     const events: Array<Event> = []
+    let bytes = 0
     for (const run of this.runsAfter(seq)) {
       for (let i = Math.max(0, seq + 1 - run.firstSeq); i < run.messages.length; i++) {
-        if (events.length === max) return events
-        events.push(eventOf(run, i))
+        if (events.length === max || bytes >= maxBytes) return events
+        const event = eventOf(run, i)
+        events.push(event)
+        bytes += event.message.length + (event.fields?.length ?? 0)
       }
     }
     return events

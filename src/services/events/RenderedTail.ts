@@ -28,6 +28,7 @@ export class RenderedTail {
   private start = 0
   private end = 0
   private rendered = 0
+  private tooLargeAt: number | undefined
   private readonly recent: RecentEvents
   private readonly options: RenderedTailOptions
 
@@ -48,9 +49,13 @@ export class RenderedTail {
     const wanted = Math.max(this.rendered, this.recent.last - maxEvents, stored - 1)
     if (wanted + 1 < this.recent.first) return undefined
     if (wanted > this.rendered) this.reset(wanted)
+    // A tail that was too large is looked at again once a good part of it is new.
+    if (this.tooLargeAt !== undefined && this.recent.last - this.tooLargeAt < maxEvents / 4) return undefined
+    this.tooLargeAt = undefined
     for (const run of this.recent.runsAfter(this.rendered)) {
       for (let i = Math.max(0, this.rendered + 1 - run.firstSeq); i < run.messages.length; i++) {
         this.write(this.options.render(run.receivedAt, run.messages[i] ?? ""))
+        if (this.end - this.start > maxBytes) return this.giveUp()
       }
     }
     const count = this.ends.length - this.oldest
@@ -86,6 +91,13 @@ export class RenderedTail {
     this.buffer = next
     this.start = 0
     this.end = live.length
+  }
+
+  private giveUp(): undefined {
+    this.tooLargeAt = this.recent.last
+    this.buffer = Buffer.allocUnsafeSlow(initialCapacity)
+    this.end = 0
+    this.reset(0)
   }
 
   private reset(seq: number): void {

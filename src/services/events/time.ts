@@ -23,6 +23,8 @@ const read = (text: string): bigint | undefined => {
   const parts = rfc3339.exec(text)
   if (parts === null) return undefined
   const [, date, time, digits, zone = "Z"] = parts
+  // Date.parse takes the 31st of February for the 3rd of March.
+  if (new Date(`${date}T00:00:00Z`).toJSON()?.slice(0, 10) !== date) return undefined
   const millis = Date.parse(`${date}T${time}${zone.toUpperCase()}`)
   return Number.isNaN(millis) ? undefined : BigInt(millis) * 1_000_000n + fraction(digits)
 }

@@ -12,7 +12,8 @@ import * as fs from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { attempt, FifoUnusable, hasCode } from "./FifoUnusable.ts"
+import { hasErrno } from "../errno.ts"
+import { attempt, FifoUnusable } from "./FifoUnusable.ts"
 
 export interface AsideFile {
   /** The next bytes, valid until the next call; none at the (present) end of the file. */
@@ -53,7 +54,7 @@ const openIfThere = async (path: string): Promise<fs.FileHandle | undefined> => 
   try {
     return await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch (cause) {
-    if (hasCode(cause, "ENOENT")) return undefined
+    if (hasErrno(cause, "ENOENT")) return undefined
     throw cause
   }
 }

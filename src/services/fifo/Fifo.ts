@@ -7,10 +7,11 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { hasErrno } from "../errno.ts"
 import { type AsideFile, openAside } from "./AsideFile.ts"
 import { type Placed, place } from "./FifoPlace.ts"
 import { identityOf, type OpenFifo, openFifo, type Receive } from "./FifoSocket.ts"
-import { attempt, type FifoUnusable, hasCode } from "./FifoUnusable.ts"
+import { attempt, type FifoUnusable } from "./FifoUnusable.ts"
 
 export class Fifo extends Context.Service<
   Fifo,
@@ -40,7 +41,7 @@ const lookUp = async (path: string): Promise<string | undefined> => {
   try {
     return identityOf(await fs.stat(path, { bigint: true }))
   } catch (cause) {
-    if (hasCode(cause, "ENOENT")) return undefined
+    if (hasErrno(cause, "ENOENT")) return undefined
     throw cause
   }
 }

@@ -11,8 +11,9 @@ import type { Stats } from "node:fs"
 import { constants } from "node:fs"
 import * as fs from "node:fs/promises"
 import * as Effect from "effect/Effect"
+import { errnoText, hasErrno } from "../errno.ts"
 import { asidePathOf } from "./AsideFile.ts"
-import { attempt, FifoUnusable, hasCode, reasonOf } from "./FifoUnusable.ts"
+import { attempt, FifoUnusable } from "./FifoUnusable.ts"
 
 /** `aside-in-use`: a regular file is at the path while an earlier one still waits to be ingested; do that first. */
 export type Placed = "placed" | "aside-in-use"
@@ -52,12 +53,12 @@ const lookAt = async (path: string): Promise<string> => {
     const here = await fs.lstat(path)
     if (!here.isSymbolicLink()) return kindOf(here)
     const target = await fs.stat(path).then(kindOf, (cause: unknown) => {
-      if (hasCode(cause, "ENOENT")) return "nothing"
+      if (hasErrno(cause, "ENOENT")) return "nothing"
       throw cause
     })
     return target === "a FIFO" ? target : `a symbolic link to ${target}`
   } catch (cause) {
-    if (hasCode(cause, "ENOENT")) return "nothing"
+    if (hasErrno(cause, "ENOENT")) return "nothing"
     throw cause
   }
 }
@@ -88,7 +89,7 @@ const makeFifo = (path: string, mode: number): Effect.Effect<boolean, FifoUnusab
 
 /** `mkfifo: cannot create fifo 'x': Permission denied` names the path once more; what follows it is the reason. */
 const mkfifoReason = (error: Error, stderr: string): string => {
-  if (hasCode(error, "ENOENT")) return "the program mkfifo is not installed"
+  if (hasErrno(error, "ENOENT")) return "the program mkfifo is not installed"
   if ("killed" in error && error.killed === true) return `mkfifo took longer than ${mkfifoTimeoutMs} ms`
-  return stderr.trim().split(": ").at(-1)?.toLowerCase() || reasonOf(error)
+  return stderr.trim().split(": ").at(-1)?.toLowerCase() || errnoText(error)
 }

@@ -13,7 +13,8 @@ import { promisify } from "node:util"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { attempt, FifoUnusable, reasonOf } from "./FifoUnusable.ts"
+import { errnoText } from "../errno.ts"
+import { attempt, FifoUnusable } from "./FifoUnusable.ts"
 
 /** Takes bytes that are valid during the call only. False: stop reading. */
 export type Receive = (bytes: Buffer) => boolean
@@ -80,7 +81,7 @@ const listen = (path: string, fd: number, receive: Receive) => {
   const buffer = Buffer.allocUnsafeSlow(bufferBytes)
   const callback = (length: number) => receive(buffer.subarray(0, length))
   const socket = new Socket({ fd, readable: true, writable: false, onread: { buffer, callback } })
-  socket.on("error", (cause) => fail(`cannot read it: ${reasonOf(cause)}`))
+  socket.on("error", (cause) => fail(`cannot read it: ${errnoText(cause)}`))
   socket.on("close", () => fail("was closed"))
   // It would read from its making on; nothing has been read before this turn of the event loop ends.
   socket.pause()

@@ -1,7 +1,7 @@
 /** The error of everything that is done to a FIFO, and the way file operations become effects that fail with it. */
-import { getSystemErrorMessage } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { errnoText } from "../errno.ts"
 
 /** At the start it ends the daemon (exit 1); later it is tried again. */
 export class FifoUnusable extends Schema.TaggedError<FifoUnusable>()("FifoUnusable", {
@@ -18,14 +18,6 @@ export const attempt = <A>(path: string, doing: string, work: () => Promise<A>):
   Effect.uninterruptible(
     Effect.tryPromise({
       try: work,
-      catch: (cause) => new FifoUnusable({ path, reason: `cannot ${doing}: ${reasonOf(cause)}` })
+      catch: (cause) => new FifoUnusable({ path, reason: `cannot ${doing}: ${errnoText(cause)}` })
     })
   )
-
-export const reasonOf = (cause: unknown): string => {
-  if (!(cause instanceof Error)) return String(cause)
-  return "errno" in cause && typeof cause.errno === "number" ? getSystemErrorMessage(cause.errno) : cause.message
-}
-
-export const hasCode = (cause: unknown, code: string): boolean =>
-  cause instanceof Error && "code" in cause && cause.code === code

@@ -10,12 +10,12 @@
 import type { BigIntStats } from "node:fs"
 import { constants } from "node:fs"
 import * as fs from "node:fs/promises"
-import { getSystemErrorMessage } from "node:util"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { errnoCode, errnoText } from "../errno.ts"
 import { openFifo } from "./FifoWriter.ts"
 
 export class DiskError extends Schema.TaggedError<DiskError>()("DiskError", {
@@ -97,13 +97,8 @@ export class Disk extends Context.Service<
   )
 }
 
-const diskError = (operation: string, path: string, cause: unknown): DiskError => {
-  if (!(cause instanceof Error)) return new DiskError({ operation, path, code: "UNKNOWN", reason: String(cause) })
-  const code = "code" in cause && typeof cause.code === "string" ? cause.code : "UNKNOWN"
-  const reason =
-    "errno" in cause && typeof cause.errno === "number" ? getSystemErrorMessage(cause.errno) : cause.message
-  return new DiskError({ operation, path, code, reason })
-}
+const diskError = (operation: string, path: string, cause: unknown): DiskError =>
+  new DiskError({ operation, path, code: errnoCode(cause) ?? "UNKNOWN", reason: errnoText(cause) })
 
 const run = <A>(operation: string, path: string, work: () => Promise<A>): Effect.Effect<A, DiskError> =>
   Effect.uninterruptible(Effect.tryPromise({ try: work, catch: (cause) => diskError(operation, path, cause) }))

@@ -3,7 +3,8 @@
  *
  * Node writes to a pipe synchronously, so a stalled reader (a hung journald) would stop the daemon. Lines are gathered
  * here and written by the thread pool, one write at a time. Bound: `bufferedBytesMax` waiting; beyond it lines are
- * dropped and counted, and the count is told as soon as lines flow again.
+ * dropped. A write that fails (the reader is gone, the disk full) loses its lines. Either way they are counted, and the
+ * count is told as soon as lines flow again.
  */
 import { write } from "node:fs"
 
@@ -13,14 +14,21 @@ const gatherMs = 5
 /** A second of very busy request logging; more means that nobody reads. */
 const bufferedBytesMax = 4 * 1024 * 1024
 
+const newline = 0x0a
+
 export class LogOutput {
   private waiting = ""
   private writing = false
   private scheduled = false
   private droppedSinceTold = 0
+  /** What the write in hand tells, in its last line; told again should that write fail. */
+  private telling = 0
+  /** The last write failed. To tell of that by itself would be one more write that fails, over and over. */
+  private failing = false
   private idle: Array<() => void> = []
   private readonly fd: number
   private readonly toldAs: (dropped: number) => string
+  /** Lines lost so far. */
   dropped = 0
 
   /** `toldAs` renders the line that says how many lines were dropped. */
@@ -32,8 +40,7 @@ export class LogOutput {
   /** `line` ends with a newline. */
   push(line: string): void {
     if (this.waiting.length + line.length > bufferedBytesMax) {
-      this.dropped += 1
-      this.droppedSinceTold += 1
+      this.lose(1)
       return
     }
     this.waiting += line
@@ -53,8 +60,9 @@ export class LogOutput {
 
   private flush(): void {
     if (this.writing) return
-    if (this.droppedSinceTold > 0) {
+    if (this.droppedSinceTold > 0 && !(this.failing && this.waiting === "")) {
       this.waiting += this.toldAs(this.droppedSinceTold)
+      this.telling = this.droppedSinceTold
       this.droppedSinceTold = 0
     }
     if (this.waiting === "") {
@@ -73,7 +81,24 @@ export class LogOutput {
       if (error?.code === "EAGAIN") return void setTimeout(() => this.send(bytes, offset), 10)
       if (error === null && offset + written < bytes.length) return this.send(bytes, offset + written)
       this.writing = false
+      this.failing = error !== null
+      if (error !== null) this.loseFrom(bytes, offset)
+      this.telling = 0
       this.flush()
     })
+  }
+
+  private lose(lines: number): void {
+    this.dropped += lines
+    this.droppedSinceTold += lines
+  }
+
+  /** The rest of a write; a line of which a part went out is lost as well. */
+  private loseFrom(bytes: Buffer, offset: number): void {
+    let lines = 0
+    for (let at = bytes.indexOf(newline, offset); at >= 0; at = bytes.indexOf(newline, at + 1)) lines += 1
+    // The line that tells of earlier ones is none of the log's.
+    this.lose(this.telling > 0 ? lines - 1 : lines)
+    this.droppedSinceTold += this.telling
   }
 }

@@ -10,7 +10,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import { fstatSync } from "node:fs"
-import { formatLine, formatRequest, isJournal, type LogFormat, type RequestEntry } from "./format.ts"
+import { formatLine, formatRequest, isJournal, jsonText, type LogFormat, type RequestEntry } from "./format.ts"
 import { LogOutput } from "./LogOutput.ts"
 
 export interface LogSettings {
@@ -96,4 +96,4 @@ export const layer = (initial: LogSettings): Layer.Layer<ProcessLog> =>
   )
 
 const textOf = (part: unknown): string =>
-  typeof part === "string" ? part : part instanceof Error ? part.message : (JSON.stringify(part) ?? String(part))
+  typeof part === "string" ? part : part instanceof Error ? part.message : jsonText(part)

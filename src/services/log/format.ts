@@ -68,12 +68,20 @@ export const formatLine = (format: LogFormat, entry: LogEntry): string => {
   const level = entry.level.toUpperCase()
   switch (format) {
     case "json":
-      return `${JSON.stringify({ time: entry.at.toISOString(), level: entry.level.toLowerCase(), message: entry.message, ...entry.fields })}\n`
+      return `{"time":"${entry.at.toISOString()}","level":"${entry.level.toLowerCase()}","message":${JSON.stringify(entry.message)}${jsonFields(entry.fields)}}\n`
     case "text":
       return `${entry.at.toISOString()} ${level.padEnd(5)} ${escapeControls(entry.message)}${textFields(entry.fields)}\n`
     case "journal":
       return `<${priorities[entry.level] ?? 6}>${escapeControls(entry.message)}${textFields(entry.fields)}\n`
   }
+}
+
+const jsonFields = (fields: Readonly<Record<string, unknown>>): string => {
+  let text = ""
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) text += `,${JSON.stringify(name)}:${jsonText(value)}`
+  }
+  return text
 }
 
 const textFields = (fields: Readonly<Record<string, unknown>>): string => {
@@ -85,8 +93,19 @@ const textFields = (fields: Readonly<Record<string, unknown>>): string => {
 }
 
 const fieldText = (value: unknown): string => {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "")
+  const text = typeof value === "string" ? value : jsonText(value)
   return /^[\w./:@+,-]+$/u.test(text) ? text : JSON.stringify(escapeControls(text))
+}
+
+/** What JSON cannot hold is told as text: no log line may fail the fiber that writes it. */
+export const jsonText = (value: unknown): string => {
+  try {
+    const text = JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? String(part) : part))
+    if (text !== undefined) return text
+  } catch {
+    // It refers to itself, or its own toJSON failed.
+  }
+  return JSON.stringify(String(value))
 }
 
 /** The journal says which file it reads our standard error from (systemd.exec(5), JOURNAL_STREAM). */

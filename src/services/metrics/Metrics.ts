@@ -2,8 +2,8 @@
  * The daemon's metrics, in Effect's registry: `/metrics` renders it for Prometheus, OTLP exports it.
  *
  * What happens is counted where it happens; what merely is (depths, sizes, memory) is sampled when somebody looks, by
- * samplers that the parts register. Series are bounded: labels are configured names and route patterns, never what a
- * caller sent.
+ * samplers that the parts register; counts that a part keeps by itself are sampled too. Series are bounded: labels are
+ * configured names and route patterns, never what a caller sent. A sampler cannot fail.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,6 +15,8 @@ import { formatUnsafe } from "effect/observability/PrometheusMetrics"
 export interface Sample {
   readonly name: string
   readonly help: string
+  /** `counter`: since the start and never less than before; its name ends with `_total`. A gauge where nothing is said. */
+  readonly kind?: "counter" | "gauge"
   readonly value: number
   readonly labels?: Readonly<Record<string, string>>
 }
@@ -26,7 +28,7 @@ export class Metrics extends Context.Service<
   {
     readonly observeRequest: (route: string, status: number, durationMs: number) => void
     /** Asked whenever somebody looks; stays for the life of the daemon. */
-    readonly register: (sampler: Sampler) => Effect.Effect<void>
+    readonly register: (sampler: Sampler | Effect.Effect<ReadonlyArray<Sample>>) => Effect.Effect<void>
     readonly sample: Effect.Effect<void>
     /** Prometheus text format 0.0.4. */
     readonly render: Effect.Effect<string>
@@ -36,24 +38,32 @@ export class Metrics extends Context.Service<
     Metrics,
     Effect.gen(function* () {
       const context = yield* Effect.context<never>()
-      const samplers: Array<Sampler> = [processSampler]
-      const gauges = new Map<string, Metric.Gauge<number>>()
+      const samplers: Array<Effect.Effect<ReadonlyArray<Sample>>> = [Effect.sync(processSampler)]
+      const setters = new Map<string, (value: number) => void>()
       const requests = new Map<string, Metric.Counter<number>>()
       const durations = new Map<string, Metric.Histogram<number>>()
 
-      const sampleNow = () => {
-        for (const sampler of samplers) {
-          for (const { help, labels, name, value } of sampler()) {
-            const key = `${name} ${JSON.stringify(labels ?? {})}`
-            let gauge = gauges.get(key)
-            if (gauge === undefined) {
-              gauge = Metric.gauge(name, { description: help, ...(labels === undefined ? {} : { attributes: labels }) })
-              gauges.set(key, gauge)
-            }
-            gauge.updateUnsafe(value, context)
-          }
+      const setterOf = ({ help, kind, labels, name }: Sample): ((value: number) => void) => {
+        const options = { description: help, ...(labels === undefined ? {} : { attributes: labels }) }
+        if (kind !== "counter") {
+          const gauge = Metric.gauge(name, options)
+          return (value) => gauge.updateUnsafe(value, context)
+        }
+        const counter = Metric.counter(name, { ...options, incremental: true })
+        let counted = 0
+        return (value) => {
+          counter.updateUnsafe(Math.max(0, value - counted), context)
+          counted = Math.max(counted, value)
         }
       }
+      const sample = Effect.gen(function* () {
+        for (const sampler of samplers) {
+          for (const one of yield* sampler) {
+            const key = `${one.name} ${JSON.stringify(one.labels ?? {})}`
+            remember(setters, key, () => setterOf(one))(one.value)
+          }
+        }
+      })
       const remember = <A>(map: Map<string, A>, key: string, make: () => A): A => {
         const known = map.get(key)
         if (known !== undefined) return known
@@ -79,12 +89,10 @@ export class Metrics extends Context.Service<
             })
           ).updateUnsafe(durationMs / 1000, context)
         },
-        register: (sampler) => Effect.sync(() => void samplers.push(sampler)),
-        sample: Effect.sync(sampleNow),
-        render: Effect.sync(() => {
-          sampleNow()
-          return formatUnsafe(context)
-        })
+        register: (sampler) =>
+          Effect.sync(() => void samplers.push(Effect.isEffect(sampler) ? sampler : Effect.sync(sampler))),
+        sample,
+        render: Effect.map(sample, () => formatUnsafe(context))
       })
     })
   )
@@ -99,7 +107,12 @@ const processSampler: Sampler = () => {
   return [
     { name: "process_resident_memory_bytes", help: "Resident memory", value: memory.rss },
     { name: "process_heap_used_bytes", help: "JavaScript heap in use", value: memory.heapUsed },
-    { name: "process_cpu_seconds", help: "Processor time used, user and system", value: (cpu.user + cpu.system) / 1e6 },
+    {
+      name: "process_cpu_seconds_total",
+      help: "Processor time used, user and system",
+      kind: "counter",
+      value: (cpu.user + cpu.system) / 1e6
+    },
     { name: "process_uptime_seconds", help: "Since the start of the process", value: process.uptime() }
   ]
 }

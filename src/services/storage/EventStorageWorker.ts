@@ -2,8 +2,8 @@
  * EventStorage over the storage worker thread. Requests carry an id and are answered in order; when the worker dies,
  * whatever was outstanding fails with `StorageLost` and the next request opens the store anew.
  *
- * Bound: the EventStore actor sends one append at a time and queries one page at a time, so at most a handful of
- * requests are outstanding. Nothing here waits without end: a worker that is gone has failed everything it owed.
+ * Bounds: the EventStore actor sends one append at a time, and at most `scansMax` pages are asked for at a time, however
+ * many readers there are. Nothing here waits without end: a worker that is gone has failed everything it owed.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -14,6 +14,9 @@ import { workerUrl } from "../workers/workerUrl.ts"
 import { EventStorage, StorageFailed, StorageFull, StorageLost, StoreUnusable } from "./EventStorage.ts"
 import type { StorageAnswer, StorageRequest, StorageValue } from "./protocol.ts"
 import { toPage, toScanRange, toWireRun } from "./wire.ts"
+
+/** Pages asked for at a time: an append waits behind them, so it waits for two pages at the most. */
+const scansMax = 2
 
 type Fault = StorageFull | StorageFailed | StorageLost
 type RequestBody = StorageRequest extends infer R ? (R extends StorageRequest ? Omit<R, "id"> : never) : never
@@ -76,6 +79,8 @@ const connect = (directory: string): Effect.Effect<Connection, StoreUnusable> =>
       ),
       alive: () => gone === undefined
     }
+    // Whoever waited for it is gone: a worker that nobody knows would hold the store for ever.
+    return Effect.promise(() => worker.terminate())
   })
 
 const toError = (kind: string, reason: string): Fault => {
@@ -96,20 +101,24 @@ export const layerWorker = (directory: string): Layer.Layer<EventStorage, StoreU
       let current = yield* connect(directory)
       yield* Effect.addFinalizer(() => Effect.suspend(() => current.close))
       const reopening = yield* Semaphore.make(1)
+      /** Not interrupted: it may run for a reader that leaves, and everyone else needs what it opens. */
       const reopen = reopening.withPermit(
-        Effect.suspend(() =>
-          current.alive()
-            ? Effect.succeed(current)
-            : connect(directory).pipe(
-                Effect.mapError((error) => new StorageLost({ reason: error.message })),
-                Effect.tap((connection) =>
-                  Effect.sync(() => {
-                    current = connection
-                  })
+        Effect.uninterruptible(
+          Effect.suspend(() =>
+            current.alive()
+              ? Effect.succeed(current)
+              : connect(directory).pipe(
+                  Effect.mapError((error) => new StorageLost({ reason: error.message })),
+                  Effect.tap((connection) =>
+                    Effect.sync(() => {
+                      current = connection
+                    })
+                  )
                 )
-              )
+          )
         )
       )
+      const scanning = yield* Semaphore.make(scansMax)
       const send = (body: RequestBody) =>
         Effect.suspend(() =>
           current.alive() ? current.request(body) : Effect.flatMap(reopen, (fresh) => fresh.request(body))
@@ -127,7 +136,8 @@ export const layerWorker = (directory: string): Layer.Layer<EventStorage, StoreU
       return EventStorage.of({
         append: (runs) =>
           Effect.map(ask({ tag: "append", runs: runs.map(toWireRun) }, "appended"), (appended) => appended.range),
-        scan: (query) => Effect.map(readOnly(ask({ tag: "scan", range: toScanRange(query) }, "scanned")), toPage),
+        scan: (query) =>
+          scanning.withPermit(Effect.map(readOnly(ask({ tag: "scan", range: toScanRange(query) }, "scanned")), toPage)),
         retain: (limits) => ask({ tag: "retain", limits }, "retained"),
         state: readOnly(ask({ tag: "state" }, "state"))
       })

@@ -214,7 +214,7 @@ export class EventTable {
     for (const row of this.prepared(sql).iterate(...values, range.limit)) yield toRow(row)
   }
 
-  /** At most one statement for each combination of filters: levels (5) and terms are bounded by the query's schema. */
+  /** One statement for each combination of filters: up to five levels and sixteen terms, each with or without the rest. */
   private prepared(sql: string): StatementSync {
     let statement = this.scans.get(sql)
     if (statement === undefined) {
