@@ -1,6 +1,7 @@
 /**
- * CertificateReloader: owns the certificate the TLS listeners show. Notices replaced files, publishes the new pair once
- * certificate and key match, warns before the certificate ends and renews it where it is ours.
+ * CertificateReloader: one actor for each pair of files (`certificate:PATH`). Owns the certificate the TLS listeners show.
+ * Notices replaced files, publishes the new pair once certificate and key match, warns before the certificate ends and
+ * renews it where it is ours.
  *
  * It polls, for the files are replaced by renames and by links put elsewhere (Kubernetes, certbot), which inotify on a
  * file does not see. Bounds: one look at two files per `pollEvery`; a wrong pair is logged once, an ending one daily. A
@@ -61,11 +62,8 @@ interface Problem {
 const make = Effect.fnUntraced(function* (files: CertificateFiles) {
   const supervisor = yield* Supervisor
   const disk = yield* Disk
-  const mailbox = yield* Mailbox.make<Message>({
-    actor: "CertificateReloader",
-    capacity: mailboxCapacity,
-    whenFull: "wait"
-  })
+  const name = `certificate:${files.certPath}`
+  const mailbox = yield* Mailbox.make<Message>({ actor: name, capacity: mailboxCapacity, whenFull: "wait" })
   const published = yield* SubscriptionRef.make(yield* ensure(files))
   const current = () => SubscriptionRef.getUnsafe(published)
 
@@ -143,7 +141,7 @@ const make = Effect.fnUntraced(function* (files: CertificateFiles) {
   ).pipe(Effect.provideService(Disk, disk))
 
   // The files may be wrong for months while the pair in force still serves.
-  yield* supervisor.start({ name: "CertificateReloader", run, restart: "permanent", limits: endlessLimits, mailbox })
+  yield* supervisor.start({ name, run, restart: "permanent", limits: endlessLimits, mailbox })
 
   const unavailable = ({ actor, message }: { readonly actor: string; readonly message: string }) =>
     Effect.fail(new ActorUnavailable({ actor, reason: message }))

@@ -6,8 +6,8 @@
  * by bringing every lane in order. A request it held when it failed is answered with `ExecutorUnavailable`.
  *
  * Bounds: per name `concurrency` running and `queueLength` waiting, else `ActionBusy`; `lingeringMax` groups that live on
- * after their answer; a lane is forgotten when it is empty. On stop every group gets TERM, then KILL, and whoever waits an
- * answer.
+ * after their answer; a lane is forgotten when it is empty. On `stop`, or when the layer closes, every group gets TERM,
+ * then KILL, and whoever waits an answer.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -219,6 +219,7 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
         )
       const refused = Effect.andThen(Deferred.await(stopping), giveUp(job, whyStopped))
       return yield* Effect.raceFirst(refused, admitted).pipe(
+        Effect.andThen(request.onAdmitted ?? Effect.void),
         Effect.andThen(Deferred.await(job.result)),
         Effect.onInterrupt(() => abandon(job))
       )
@@ -232,16 +233,17 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
 
     yield* supervisor.start({ name: actor, run: loop, restart: "permanent", mailbox })
 
+    const stop = Effect.gen(function* () {
+      yield* Deferred.succeed(stopping, undefined)
+      for (const lane of lanes.values()) {
+        for (const job of lane.waiting) settleResult(job, Effect.fail(stopped(lane.name)))
+      }
+    })
+
     yield* Effect.addFinalizer(() =>
-      Effect.gen(function* () {
-        yield* Deferred.succeed(stopping, undefined)
-        for (const lane of lanes.values()) {
-          for (const job of lane.waiting) settleResult(job, Effect.fail(stopped(lane.name)))
-        }
-        yield* Effect.interruptible(Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopWait))
-      })
+      Effect.andThen(stop, Effect.interruptible(Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopWait)))
     )
 
-    return Executor.of({ run, report })
+    return Executor.of({ run, report, stop })
   })
 )

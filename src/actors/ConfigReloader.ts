@@ -8,6 +8,7 @@ import * as Queue from "effect/Queue"
 import { BasicSecret } from "../services/auth/BasicSecret.ts"
 import { type ConfigError, load } from "../services/config/ConfigFile.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
+import { hangUps } from "../services/config/hangUps.ts"
 import type { Environment, Flags } from "../services/config/environment.ts"
 import { diff } from "../services/config/Reload.ts"
 import { EventLog } from "../services/events/EventLog.ts"
@@ -22,12 +23,11 @@ export interface ReloadOptions {
   readonly flags: Flags
   /** What else is read again, after the configuration; each says what became of it. */
   readonly alsoReload: ReadonlyArray<Effect.Effect<void, { readonly message: string }>>
+  /** Signals that came during the start are here; default: those that come from now on. */
+  readonly signals?: Queue.Dequeue<void> | undefined
 }
 
-/** A second signal while one is being handled is remembered, more are the same wish. */
-const pendingSignals = 1
-
-const make = Effect.fnUntraced(function* ({ alsoReload, env, flags, path }: ReloadOptions) {
+const make = Effect.fnUntraced(function* ({ alsoReload, env, flags, path, ...options }: ReloadOptions) {
   const current = yield* CurrentConfig
   const log = yield* EventLog
   const processLog = yield* ProcessLog
@@ -60,15 +60,7 @@ const make = Effect.fnUntraced(function* ({ alsoReload, env, flags, path }: Relo
     for (const each of alsoReload) yield* Effect.catch(each, tellWrong("not reloaded"))
   })
 
-  const signals = yield* Queue.dropping<void>(pendingSignals)
-  yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const onSignal = () => void Queue.offerUnsafe(signals, undefined)
-      process.on("SIGHUP", onSignal)
-      return onSignal
-    }),
-    (onSignal) => Effect.sync(() => process.off("SIGHUP", onSignal))
-  )
+  const signals = options.signals ?? (yield* hangUps)
   yield* supervisor.start({
     name: "ConfigReloader",
     run: Effect.forever(Effect.andThen(Queue.take(signals), reload)),

@@ -19,6 +19,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import { Fifo } from "../services/fifo/Fifo.ts"
 import type { OpenFifo } from "../services/fifo/FifoSocket.ts"
 import { LineFramer } from "../services/fifo/LineFramer.ts"
@@ -186,7 +187,11 @@ export const layerNoDeps = (options: ReadonlyArray<PipeOptions>) =>
       const fifo = yield* Fifo
       // All of them before any is read: a daemon that will not start takes no lines.
       for (const { mode, path } of options) yield* fifo.place(path, mode)
-      const stats = yield* Effect.forEach(options, start)
+      // Closed side by side: a log that takes nothing more costs one deadline, not one for each FIFO.
+      const all = yield* Scope.fork(yield* Effect.scope, "parallel")
+      const stats = yield* Effect.forEach(options, (each) =>
+        Effect.flatMap(Scope.fork(all), (own) => Scope.provide(start(each), own))
+      )
       return Pipes.of({ stats: () => stats.map((current) => current()) })
     })
   )

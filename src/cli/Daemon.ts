@@ -18,6 +18,7 @@ import * as PipeReader from "../actors/PipeReader.ts"
 import * as Retention from "../actors/Retention.ts"
 import type { BoundListener } from "../http/listener/Listener.ts"
 import { bindListeners } from "../http/system/bindListeners.ts"
+import { registerSamplers } from "../http/system/metricsSamplers.ts"
 import { systemRoutes } from "../http/system/systemRoutes.ts"
 import { Actions } from "../services/actions/Actions.ts"
 import { BasicAuth } from "../services/auth/BasicAuth.ts"
@@ -28,7 +29,6 @@ import type { Spawner } from "../services/commands/Spawner.ts"
 import * as SpawnerWorker from "../services/commands/SpawnerWorker.ts"
 import type { Config } from "../services/config/Config.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
-import type { Environment, Flags } from "../services/config/environment.ts"
 import { Disk } from "../services/files/Disk.ts"
 import { FileUploads } from "../services/files/FileUploads.ts"
 import { cleanLeftovers } from "../services/files/Leftovers.ts"
@@ -43,8 +43,8 @@ import * as EventStorageWorker from "../services/storage/EventStorageWorker.ts"
 export interface DaemonOptions {
   readonly config: Config
   readonly version: string
-  /** Where a reload reads from. */
-  readonly source: { readonly path: string | undefined; readonly env: Environment; readonly flags: Flags }
+  /** Where a reload reads from, and the signals that ask for one. */
+  readonly source: Omit<ConfigReloader.ReloadOptions, "alsoReload">
 }
 
 /** Where the daemon touches the machine. */
@@ -131,6 +131,7 @@ const listeners = (options: DaemonOptions) =>
       const { config } = options
       yield* cleanLeftovers(writtenPaths(config))
       const bound = yield* bindListeners(config, (own) => systemRoutes(config, own))
+      yield* registerSamplers(() => bound.listeners)
       yield* Layer.build(ConfigReloader.layer({ ...options.source, alsoReload: bound.reloads }))
       return Daemon.of({ listeners: bound.listeners })
     })

@@ -4,12 +4,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Supervisor } from "../actors/kernel/Supervisor.ts"
 import { load } from "../services/config/ConfigFile.ts"
+import { hangUps } from "../services/config/hangUps.ts"
 import type { ServeOptions } from "./Cli.ts"
 import * as Daemon from "./Daemon.ts"
 import { version } from "./version.ts"
 
 export const serve = Effect.fn("serve")(function* ({ config: path, flags }: ServeOptions) {
-  const source = { path, env: process.env, flags }
+  const source = { path, env: process.env, flags, signals: yield* hangUps }
   const { config, warnings } = yield* load(path, process.env, flags)
   for (const warning of warnings) yield* Console.error(`warning: ${warning}`)
   const options = { config, version: version(), source }
@@ -29,4 +30,4 @@ export const serve = Effect.fn("serve")(function* ({ config: path, flags }: Serv
       )
     )
   )
-})
+}, Effect.scoped)

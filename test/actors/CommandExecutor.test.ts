@@ -15,17 +15,20 @@ import type { Worker } from "node:worker_threads"
 import * as CommandExecutor from "../../src/actors/CommandExecutor.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import { compile, shellArgv, toEnvironment } from "../../src/services/commands/Arguments.ts"
-import { Executor, runDefaults, type RunRequest } from "../../src/services/commands/Executor.ts"
+import { Executor, type RunRequest } from "../../src/services/commands/Executor.ts"
 import { Spawner } from "../../src/services/commands/Spawner.ts"
 import * as SpawnerWorker from "../../src/services/commands/SpawnerWorker.ts"
 import { exited, makeFakeSpawner, makeLeash, script } from "../services/commands/support.ts"
 
 const request = (name: string, options: Partial<RunRequest> = {}): RunRequest => ({
-  ...runDefaults,
   ...script(name),
   name,
   timeout: Duration.seconds(10),
+  outputGrace: Duration.millis(100),
   killGrace: Duration.seconds(2),
+  concurrency: 4,
+  queueLength: 16,
+  onAbandon: "continue",
   who: "test",
   ...options
 })

@@ -56,21 +56,24 @@ export interface RequestOptions {
 export const request = (url: string, options: RequestOptions = {}): Effect.Effect<Answer> =>
   Effect.orDie(tryRequest(url, options))
 
+export class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", { message: Schema.String }) {}
+
 /** The same for a server that may die meanwhile: fails when there is no whole answer. */
 export const tryRequest = (
   url: string,
   { agent, body, headers = {}, method = body === undefined ? "GET" : "POST" }: RequestOptions = {}
-): Effect.Effect<Answer, Error> =>
+): Effect.Effect<Answer, NoAnswer> =>
   Effect.callback((resume) => {
+    const fail = ({ message }: { readonly message: string }) => resume(Effect.fail(new NoAnswer({ message })))
     const sent = Http.request(
       url,
       { method, headers, ...(agent === undefined ? {} : { agent }), maxHeaderSize: 1 << 20 },
       (answer) => {
         const chunks: Array<Buffer> = []
         answer.on("data", (chunk: Buffer) => chunks.push(chunk))
-        answer.on("error", (error) => resume(Effect.fail(error)))
+        answer.on("error", fail)
         answer.on("close", () => {
-          if (!answer.complete) return resume(Effect.fail(new Error("the answer ended early")))
+          if (!answer.complete) return fail({ message: "the answer ended early" })
           const fields = Object.entries(answer.headers).map(([name, value]) => [name, String(value)] as const)
           resume(
             Effect.succeed({
@@ -82,7 +85,7 @@ export const tryRequest = (
         })
       }
     )
-    sent.on("error", (error) => resume(Effect.fail(error)))
+    sent.on("error", fail)
     sent.end(body)
     return Effect.sync(() => sent.destroy())
   })

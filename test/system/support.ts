@@ -144,14 +144,13 @@ const prepare = Effect.fnUntraced(function* ({ args = [], config, env, umask, ..
   const folder = options.folder ?? (yield* temporaryFolder)
   if (config !== undefined) yield* write(folder, "config.toml", config)
   const argv = [...(config === undefined ? [] : ["--config", "config.toml"]), ...args]
-  const whole = umask === undefined ? [program, ...argv] : ["sh", "-c", `umask ${umask}; exec "$0" "$@"`, program, ...argv]
+  const whole =
+    umask === undefined ? [program, ...argv] : ["sh", "-c", `umask ${umask}; exec "$0" "$@"`, program, ...argv]
   return { folder, whole, env: environment(env) }
 })
 
 /** Returns once the daemon has said that it is ready. */
-export const start = Effect.fnUntraced(function* (
-  options: StartOptions
-): Effect.fn.Return<Daemon, never, Scope.Scope> {
+export const start = Effect.fnUntraced(function* (options: StartOptions): Effect.fn.Return<Daemon, never, Scope.Scope> {
   const { env, folder, whole } = yield* prepare(options)
   const watched = yield* spawnScoped(whole[0] ?? "", whole.slice(1), { cwd: folder, env })
   const { child, said } = watched

@@ -29,7 +29,7 @@ export interface EdgeOptions {
 }
 
 /** The realm clients of the original know. */
-const challenge = { "www-authenticate": 'Basic realm="system-api"' }
+export const challenge = { "www-authenticate": 'Basic realm="system-api"' }
 
 /** Far longer than any path of ours: a request line may have a mebibyte, a line of the log should not. */
 const loggedPathMax = 1024
@@ -77,6 +77,18 @@ export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
     }
   }
 
+  const answerTo = (call: Call): Effect.Effect<HttpServerResponse.HttpServerResponse, HttpFailure> => {
+    try {
+      const outcome = auth.authenticate({ authorization: call.header("authorization"), address: call.address })
+      return isSuccess(outcome)
+        ? dispatch(call, outcome.value)
+        : Effect.flatMap(outcome, (admitted) => dispatch(call, admitted))
+    } catch (defect) {
+      // A handler that throws before it returns its effect.
+      return Effect.die(defect)
+    }
+  }
+
   return Effect.withFiber<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>(
     (fiber) => {
       const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
@@ -101,10 +113,7 @@ export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
         account(response.status)
         return HttpServerResponse.setHeader(response, "x-request-id", call.id)
       }
-      const outcome = auth.authenticate({ authorization: request.headers["authorization"], address: call.address })
-      const answer = isSuccess(outcome)
-        ? dispatch(call, outcome.value)
-        : Effect.flatMap(outcome, (admitted) => dispatch(call, admitted))
+      const answer = answerTo(call)
       // Whatever needs no waiting (most of what health checks and metrics ask) is answered without a further step.
       if (isSuccess(answer)) return Effect.succeed(finish(answer.value))
       return Effect.matchCauseEffect(answer, {

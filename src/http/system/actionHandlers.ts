@@ -1,5 +1,6 @@
 /** Actions and uploads over HTTP: the original's answers on GET, the whole result on POST. */
 import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { ActionError, Actions } from "../../services/actions/Actions.ts"
@@ -28,11 +29,18 @@ const inputBytesMax = 1024 * 1024
 const decodeInput = Schema.decodeUnknownResult(Schema.fromJsonString(ActionInput), { onExcessProperty: "error" })
 
 export const makeActionHandlers = ({ actions, config, executor, uploads }: ActionServices) => {
+  const allowed = (name: string): string =>
+    config.get().actions.get(name)?.require_post === true ? "OPTIONS, POST" : "GET, OPTIONS, POST"
+
+  /** What the router says of the path would be wrong for an action that takes POST alone. */
+  const optionsOfAction: Handler = (call) =>
+    Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { allow: allowed(call.params["action"] ?? "") } }))
+
   const runPlain: Handler = (call) => {
     const name = call.params["action"] ?? ""
     const action = config.get().actions.get(name)
     if (action !== undefined && action.require_post) {
-      return Effect.fail(failure(405, "Actions are run by POST here", { allow: "OPTIONS, POST" }))
+      return Effect.fail(failure(405, "Actions are run by POST here", { allow: allowed(name) }))
     }
     return Effect.flatMap(run(name, {}, call), (result) => {
       const error = describeExit(result, action?.timeout_ms ?? 0)
@@ -84,19 +92,16 @@ export const makeActionHandlers = ({ actions, config, executor, uploads }: Actio
     )
 
   const upload: Handler = (call) => {
-    const name = call.params["file"] ?? ""
-    const maxBytes = uploads.maxBytes(name)
-    if (maxBytes !== undefined && Number(call.header("content-length") ?? 0) > maxBytes) {
-      return Effect.fail(failure(413, `The upload is larger than the ${maxBytes} bytes allowed`))
-    }
-    return Effect.mapBoth(uploads.upload(name, bodyOf(call), call.who), {
+    const length = call.header("content-length")
+    const options = { who: call.who, saidBytes: length === undefined ? undefined : Number(length) }
+    return Effect.mapBoth(uploads.upload(call.params["file"] ?? "", bodyOf(call), options), {
       onFailure: uploadFailure,
       onSuccess: ({ bytes, path }) =>
         jsonResponse({ file: path, message: "File uploaded successfully", size_bytes: String(bytes) })
     })
   }
 
-  return { actions: { listActions, runPlain, run: runWhole }, uploads: { upload } }
+  return { actions: { listActions, runPlain, run: runWhole }, uploads: { upload }, optionsOfAction }
 }
 
 const actionFailure = (name: string, error: ActionError): HttpFailure => {

@@ -1,6 +1,10 @@
-/** Binds every configured listener: its address, limits, certificate and the APIs it mounts. */
+/**
+ * Binds every configured listener: its address, limits, certificate and the APIs it mounts.
+ *
+ * At the stop all of them end together, within one grace: no new work from then on, what is in hand may be finished.
+ * Shortly before the grace is over the commands that still run are ended, so that who waits for one gets its answer.
+ */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -8,6 +12,7 @@ import * as Stream from "effect/Stream"
 import * as CertificateReloader from "../../actors/CertificateReloader.ts"
 import { BasicAuth } from "../../services/auth/BasicAuth.ts"
 import type { Config, ListenerConfig } from "../../services/config/Config.ts"
+import { Executor } from "../../services/commands/Executor.ts"
 import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import { format } from "../../services/config/ListenAddress.ts"
 import { ProcessLog } from "../../services/log/ProcessLog.ts"
@@ -22,12 +27,16 @@ import type { DaemonServices } from "./daemonHandlers.ts"
 
 type Listeners = ReturnType<DaemonServices["listeners"]>
 
+/** Of the grace, for commands to end by TERM and for their answers; at most a quarter of it. */
+const answersWithinMs = 1000
+
 export const bindListeners = Effect.fnUntraced(function* <E, R>(
   config: Config,
   routesOf: (listeners: () => Listeners) => Effect.Effect<ReadonlyArray<Route>, E, R>
 ) {
   const auth = yield* BasicAuth
   const current = yield* CurrentConfig
+  const executor = yield* Executor
   const log = yield* ProcessLog
   const metrics = yield* Metrics
   const bound: Array<BoundListener & { readonly tls: boolean }> = []
@@ -56,9 +65,8 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     }
     bound.push({ ...one, tls: certificate !== undefined })
     yield* Effect.logInfo(`listening on ${one.url}`)
-    // Last bound, first stopped: no new work while what is in hand is finished.
-    yield* Effect.addFinalizer(() => one.stop(Duration.millis(current.get().limits.stop_timeout_ms)))
   }
+  yield* Effect.addFinalizer(() => stopAll(bound, executor.stop, current.get().limits.stop_timeout_ms))
   yield* metrics.register(() =>
     bound.flatMap(({ address, stats }) => {
       const labels = { listener: format(address) }
@@ -86,6 +94,16 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     reloads: [...certificates.values()].map((certificate) => Effect.asVoid(certificate.reload))
   }
 })
+
+const stopAll = (
+  listeners: ReadonlyArray<Pick<BoundListener, "stop">>,
+  endCommands: Effect.Effect<void>,
+  graceMs: number
+): Effect.Effect<void> =>
+  Effect.raceFirst(
+    Effect.forEach(listeners, (one) => one.stop(graceMs), { concurrency: "unbounded", discard: true }),
+    Effect.andThen(Effect.delay(endCommands, graceMs - Math.min(answersWithinMs, graceMs / 4)), Effect.never)
+  )
 
 /** One reloader for each pair of files, however many listeners show it. */
 const certificateOf = Effect.fnUntraced(function* (

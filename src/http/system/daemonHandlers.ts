@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Supervisor } from "../../actors/kernel/Supervisor.ts"
 import type { BasicSecret } from "../../services/auth/BasicSecret.ts"
+import type { FailureThrottle } from "../../services/auth/FailureThrottle.ts"
 import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import type { EventLog } from "../../services/events/EventLog.ts"
 import type { Pipes } from "../../services/fifo/Pipes.ts"
@@ -11,6 +12,7 @@ import type { Metrics } from "../../services/metrics/Metrics.ts"
 import type { ActorEntry, Info, Readiness } from "../api/Daemon.ts"
 import { docsPage } from "../api/docsPage.ts"
 import { openApi } from "../api/openapi.ts"
+import { challenge } from "../edge/Edge.ts"
 import { failure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import { readBody } from "../edge/readBody.ts"
@@ -24,6 +26,7 @@ export interface DaemonServices {
   readonly pipes: Pipes["Service"]
   readonly secret: BasicSecret["Service"]
   readonly supervisor: Supervisor["Service"]
+  readonly throttle: FailureThrottle["Service"]
   /** The listeners that serve this; empty until they are bound. */
   readonly listeners: () => ReadonlyArray<{
     readonly address: string
@@ -38,7 +41,7 @@ const secretBodyMax = 64 * 1024
 const alive = HttpServerResponse.text('{"status":"ok"}\n', { contentType: "application/json" })
 
 export const makeDaemonHandlers = (services: DaemonServices) => {
-  const { config, identity, log, metrics, secret, supervisor } = services
+  const { config, identity, log, metrics, secret, supervisor, throttle } = services
   const answerAlive: Handler = () => Effect.succeed(alive)
 
   const readyz: Handler = () =>
@@ -107,17 +110,27 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
     }
     const token = call.header("x-bootstrap-token")
     if (call.who === undefined && !secret.checkBootstrap(token === undefined ? undefined : Buffer.from(token))) {
-      return yield* failure(401, "The first secret needs the bootstrap token, in the X-Bootstrap-Token header")
+      // None given is a question, not a guess.
+      const charge = token === undefined ? undefined : yield* throttle.failed(call.address)
+      return yield* charge?.limited === true
+        ? failure(429, "Too many wrong bootstrap tokens", { "retry-after": String(charge.retryAfterSeconds) })
+        : failure(401, "The first secret needs the bootstrap token, in the X-Bootstrap-Token header", challenge)
     }
     const given = yield* readBody(call, secretBodyMax)
-    yield* Effect.catchTags(secret.set(given, call.secretVersion), {
+    // A secret that is set is told, whoever leaves.
+    const setAndTold = Effect.uninterruptible(
+      Effect.andThen(
+        secret.set(given, call.secretVersion),
+        log.record("basic auth secret updated.", { who: call.who })
+      )
+    )
+    yield* Effect.catchTags(setAndTold, {
       SecretRefused: (error) => Effect.fail(failure(400, error.message)),
       SecretChanged: (error) => Effect.fail(failure(409, error.message)),
       SecretNotConfigured: (error) => Effect.fail(failure(501, error.message)),
       SecretWriteFailed: (error) => Effect.fail(failure(500, error.message)),
       TooManyVerifications: (error) => Effect.fail(failure(429, error.message, { "retry-after": "3" }))
     })
-    yield* log.record("basic auth secret updated.", { who: call.who })
     return jsonResponse({ message: "Basic auth secret updated" })
   })
 

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { Supervisor } from "../../actors/kernel/Supervisor.ts"
 import { Actions } from "../../services/actions/Actions.ts"
 import { BasicSecret } from "../../services/auth/BasicSecret.ts"
+import { FailureThrottle } from "../../services/auth/FailureThrottle.ts"
 import { Executor } from "../../services/commands/Executor.ts"
 import type { Config } from "../../services/config/Config.ts"
 import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
@@ -39,6 +40,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
     pipes: yield* Pipes,
     secret: yield* BasicSecret,
     supervisor: yield* Supervisor,
+    throttle: yield* FailureThrottle,
     listeners
   })
   const reads = makeEventReads(log, { logMaxEntries: initial.general.log_max_entries })
@@ -51,6 +53,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
     ...bind(HealthGroup, daemonHandlers.health),
     ...bind(EventsGroup, { ...reads, ...writes, stream: makeEventStream(log) }),
     ...bind(ActionsGroup, actionHandlers.actions),
+    { method: "OPTIONS", path: "/api/v1/actions/:action", handler: actionHandlers.optionsOfAction, sideEffects: false },
     ...bind(UploadsGroup, actionHandlers.uploads),
     ...bind(DaemonGroup, daemonHandlers.daemon),
     ...(initial.general.pprof ? bind(DebugGroup, makeDebugHandlers()) : [])

@@ -1,6 +1,7 @@
 /**
  * Allow-listed actions: names that the configuration gives commands to. What a caller sends chooses a name and fills
- * declared arguments; it never becomes text of a script. Every run is told in the event log, before and after.
+ * declared arguments; it never becomes text of a script. Every run is told in the event log, before and after; what is
+ * refused because too many run is counted by the executor and not told, or a flood of it would fill the log.
  *
  * A run belongs to this service, not to the request that asked for it: a client that leaves ends its run only where the
  * action says so, and the outcome is recorded either way.
@@ -36,6 +37,14 @@ export type ActionError = ActionNotConfigured | Arguments.ArgumentError | Unknow
 export interface RunOptions {
   readonly args: Readonly<Record<string, unknown>>
   readonly who: string | undefined
+}
+
+interface Run {
+  readonly action: ActionConfig
+  readonly request: RunRequest
+  readonly who: string | undefined
+  /** It is ended because nobody waits for it; otherwise what ends it early is the stop of the daemon. */
+  clientLeft: boolean
 }
 
 /** stderr in the event of a failed run: enough for the usual last words of a program. */
@@ -101,20 +110,28 @@ export class Actions extends Context.Service<
         } satisfies RunRequest
       })
 
-      const perform = Effect.fnUntraced(function* (action: ActionConfig, request: RunRequest, who: string | undefined) {
+      const perform = Effect.fnUntraced(function* (run: Run) {
+        const { action, request, who } = run
         const { name } = action
         const command = commandText(action)
-        // The command need not wait for the disk: the log keeps the order of what it is given.
-        const announced = yield* Effect.forkChild(log.record(`executing action: ${name} = ${command}`, { who }), {
-          startImmediately: true
+        let announced = false
+        const announce = Effect.suspend(() => {
+          if (announced) return Effect.void
+          announced = true
+          // The command need not wait for the disk: the log keeps the order of what it is given.
+          const told = log.record(`executing action: ${name} = ${command}`, { who })
+          return Effect.asVoid(Effect.forkChild(told, { startImmediately: true }))
         })
         const failed = (error: string, stderr: string) =>
-          log.record(`error executing action: ${name} - error: ${error} (stderr: ${stderr})`, { who, level: "error" })
-        const result = yield* executor.run(request).pipe(
-          Effect.tapError((error) => failed(error.message, "")),
-          Effect.onInterrupt(() => failed("the client left before it had ended", ""))
+          Effect.andThen(
+            announce,
+            log.record(`error executing action: ${name} - error: ${error} (stderr: ${stderr})`, { who, level: "error" })
+          )
+        const result = yield* executor.run({ ...request, onAdmitted: announce }).pipe(
+          Effect.tapError((error) => (error._tag === "ActionBusy" ? Effect.void : failed(error.message, ""))),
+          Effect.onInterrupt(() => failed(`the ${run.clientLeft ? "client left" : "daemon stopped"} before it had ended`, ""))
         )
-        yield* Fiber.join(announced)
+        yield* announce
         const error = describeExit(result, action.timeout_ms)
         if (error === undefined) yield* log.record(`executing action success: ${name} = ${command}`, { who })
         else yield* failed(error, lastOf(result.stderr.head + result.stderr.tail))
@@ -127,9 +144,16 @@ export class Actions extends Context.Service<
             const action = config.get().actions.get(name)
             if (action === undefined) return yield* new ActionNotConfigured({ name })
             const request = yield* requestOf(action, options)
-            const running = yield* Effect.forkIn(perform(action, request, options.who), scope)
-            return yield* Effect.onInterrupt(Fiber.join(running), () =>
-              action.on_client_gone === "terminate" ? Fiber.interrupt(running) : Effect.void
+            const run: Run = { action, request, who: options.who, clientLeft: false }
+            return yield* Effect.uninterruptibleMask((restore) =>
+              Effect.gen(function* () {
+                const running = yield* Effect.forkIn(perform(run), scope)
+                return yield* Effect.onInterrupt(restore(Fiber.join(running)), () => {
+                  if (action.on_client_gone !== "terminate") return Effect.void
+                  run.clientLeft = true
+                  return Fiber.interrupt(running)
+                })
+              })
             )
           },
           Effect.provideService(FileSystem.FileSystem, fs)

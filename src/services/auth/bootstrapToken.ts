@@ -1,8 +1,8 @@
 /** The token that setting the first secret may ask for, from a file: never from the configuration, argv or environment. */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { Disk } from "../files/Disk.ts"
 
 export class BootstrapTokenUnusable extends Schema.TaggedError<BootstrapTokenUnusable>()("BootstrapTokenUnusable", {
   path: Schema.String,
@@ -15,16 +15,19 @@ export class BootstrapTokenUnusable extends Schema.TaggedError<BootstrapTokenUnu
 
 const tokenLengthMax = 1024
 
+/** UTF-8 takes up to four for a character; and the end of the line. */
+const fileBytesMax = tokenLengthMax * 4 + 2
+
 export const readBootstrapToken = Effect.fn("readBootstrapToken")(function* (
   path: string
-): Effect.fn.Return<Redacted.Redacted, BootstrapTokenUnusable, FileSystem.FileSystem> {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* Effect.mapError(
-    fs.readFileString(path),
-    (error) => new BootstrapTokenUnusable({ path, reason: `cannot be read (${error.reason._tag})` })
+): Effect.fn.Return<Redacted.Redacted, BootstrapTokenUnusable, Disk> {
+  const disk = yield* Disk
+  const bytes = yield* Effect.mapError(
+    disk.readFile(path, fileBytesMax),
+    ({ reason }) => new BootstrapTokenUnusable({ path, reason: `cannot be read: ${reason}` })
   )
   // Editors and `echo` end a file with a newline that is no part of the token.
-  const token = text.replace(/\r?\n$/u, "")
+  const token = Buffer.from(bytes).toString().replace(/\r?\n$/u, "")
   if (token !== "" && token.length <= tokenLengthMax) return Redacted.make(token)
   return yield* new BootstrapTokenUnusable({
     path,

@@ -50,6 +50,8 @@ export interface RunRequest extends CommandSpec {
   readonly onAbandon: "continue" | "terminate"
   readonly who: string
   readonly why?: string | undefined
+  /** Run once the request is not refused, by who asked: it has its turn, or a place in the queue. */
+  readonly onAdmitted?: Effect.Effect<void> | undefined
 }
 
 export interface RunResult {
@@ -118,5 +120,7 @@ export class Executor extends Context.Service<
     /** Runs the command in its turn. Interrupting it leaves the queue, or does what `onAbandon` says. */
     readonly run: (request: RunRequest) => Effect.Effect<RunResult, RunError>
     readonly report: Effect.Effect<ExecutorReport>
+    /** Begins to end: every command gets TERM, then KILL, and answers; whoever waits or comes is refused. */
+    readonly stop: Effect.Effect<void>
   }
 >()("systemapi/services/commands/Executor") {}

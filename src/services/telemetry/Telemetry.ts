@@ -6,11 +6,19 @@
  */
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as FileSystem from "effect/FileSystem"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
-import * as Otlp from "effect/observability/Otlp"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as OtlpExporter from "effect/observability/OtlpExporter"
+import * as OtlpLogger from "effect/observability/OtlpLogger"
+import * as OtlpMetrics from "effect/observability/OtlpMetrics"
+import * as OtlpSerialization from "effect/observability/OtlpSerialization"
+import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { CurrentConfig } from "../config/CurrentConfig.ts"
+import { Disk } from "../files/Disk.ts"
 import { Metrics } from "../metrics/Metrics.ts"
 
 export interface TelemetryOptions {
@@ -36,6 +44,9 @@ export class TelemetryHeadersUnusable extends Schema.TaggedError<TelemetryHeader
 /** What merely is (depths, sizes) is sampled before each export. */
 const sampleEvery = "10 seconds"
 
+/** A dozen headers with long tokens are a quarter of this; servers take no more in all. */
+const headersBytesMax = 64 * 1024
+
 /** At stop: a collector that does not answer is not waited for. */
 const flushDeadline = "2 seconds"
 
@@ -44,15 +55,15 @@ const header = /^([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*(.*?)[ \t]*$/u
 /** One `Name: value` a line; empty lines and lines that start with `#` are passed over. Values are never shown. */
 const readHeaders = Effect.fn("readHeaders")(function* (
   path: string
-): Effect.fn.Return<Record<string, string>, TelemetryHeadersUnusable, FileSystem.FileSystem> {
+): Effect.fn.Return<Record<string, string>, TelemetryHeadersUnusable, Disk> {
   if (path === "") return {}
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* Effect.mapError(
-    fs.readFileString(path),
-    (error) => new TelemetryHeadersUnusable({ path, reason: `cannot be read (${error.reason._tag})` })
+  const disk = yield* Disk
+  const bytes = yield* Effect.mapError(
+    disk.readFile(path, headersBytesMax),
+    ({ reason }) => new TelemetryHeadersUnusable({ path, reason: `cannot be read: ${reason}` })
   )
   const headers: Record<string, string> = {}
-  for (const [index, line] of text.split(/\r?\n/u).entries()) {
+  for (const [index, line] of Buffer.from(bytes).toString().split(/\r?\n/u).entries()) {
     if (line.trim() === "" || line.startsWith("#")) continue
     const [, name, value] = header.exec(line) ?? []
     if (name === undefined || value === undefined) {
@@ -63,24 +74,38 @@ const readHeaders = Effect.fn("readHeaders")(function* (
   return headers
 })
 
+/** What the process log leaves out is not exported either; a reload of `log_debug` holds for both. */
+const logger = (options: Parameters<typeof OtlpLogger.make>[0]) =>
+  Effect.gen(function* () {
+    const config = yield* CurrentConfig
+    const exporter = yield* OtlpLogger.make(options)
+    return Logger.make<unknown, void>((entry) => {
+      const minimum = config.get().general.log_debug ? "Debug" : "Info"
+      if (LogLevel.isGreaterThanOrEqualTo(entry.logLevel, minimum)) exporter.log(entry)
+    })
+  })
+
+const sampler = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const metrics = yield* Metrics
+    yield* Effect.forkScoped(Effect.repeat(metrics.sample, Schedule.spaced(sampleEvery)))
+  })
+)
+
 export const layer = ({ headersPath, serviceName, url, version }: TelemetryOptions) =>
   Layer.unwrap(
-    Effect.map(readHeaders(headersPath), (headers) =>
-      Layer.effectDiscard(
-        Effect.gen(function* () {
-          const metrics = yield* Metrics
-          yield* Effect.forkScoped(Effect.repeat(metrics.sample, Schedule.spaced(sampleEvery)))
-        })
-      ).pipe(
-        Layer.provideMerge(
-          Otlp.layerJson({
-            baseUrl: url,
-            headers,
-            resource: { serviceName, serviceVersion: version },
-            loggerMergeWithExisting: true,
-            shutdownTimeout: flushDeadline
-          }).pipe(Layer.provide(FetchHttpClient.layer))
-        )
-      )
-    )
+    Effect.map(readHeaders(headersPath), (headers) => {
+      const to = (path: string) => ({
+        url: HttpClientRequest.appendUrl(HttpClientRequest.get(url), path).url,
+        headers,
+        resource: { serviceName, serviceVersion: version },
+        shutdownTimeout: flushDeadline
+      })
+      const exporters = Layer.mergeAll(
+        Logger.layer([logger(to("/v1/logs"))], { mergeWithExisting: true }),
+        OtlpMetrics.layer(to("/v1/metrics")),
+        OtlpTracer.layer(to("/v1/traces"))
+      ).pipe(Layer.provide([OtlpExporter.layerFlusher, OtlpSerialization.layerJson, FetchHttpClient.layer]))
+      return Layer.provideMerge(sampler, exporters)
+    })
   )

@@ -100,9 +100,8 @@ export const ensure = Effect.fn("Certificate.ensure")(function* (
   yield* write(pendingPath(certPath), made.cert)
   yield* write(keyPath, Redacted.value(made.key))
   yield* putInPlace(certPath, made.cert)
-  yield* Effect.logInfo(
-    `made a self-signed TLS certificate ${certPath} for ${hosts.filter((host) => host !== "").join(", ")}`
-  )
+  const { subjectAltName } = new X509Certificate(made.cert)
+  yield* Effect.logInfo(`made a self-signed TLS certificate ${certPath} for ${subjectAltName ?? "no host"}`)
   return yield* load(files)
 })
 

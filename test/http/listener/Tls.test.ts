@@ -213,6 +213,39 @@ describe("HTTP/2", () => {
     })
   )
 
+  it.live("refuses a stream when there are too many over all sessions, and takes it when there is room again", () =>
+    Effect.gen(function* () {
+      const served = yield* serve({
+        certificate: yield* makeCertificate("localhost"),
+        limits: { ...quick, streamsInAll: 3 }
+      })
+      const [first, second] = yield* Effect.all([session(served), session(served)])
+      const gates = yield* Effect.forkChild(
+        Effect.all([ask(first, { ":path": "/gate" }), ask(first, { ":path": "/gate" })], { concurrency: "unbounded" })
+      )
+      const cancelled = yield* Effect.forkChild(ask(second, { ":path": "/gate" }))
+      yield* Queue.takeN(served.waiting, 3)
+      assert.strictEqual(
+        yield* Effect.flip(ask(second, { ":path": "/more" })),
+        Http2.constants.NGHTTP2_REFUSED_STREAM
+      )
+      assert.strictEqual(
+        yield* Effect.flip(ask(first, { ":method": "CONNECT", ":authority": "x:1" })),
+        Http2.constants.NGHTTP2_REFUSED_STREAM
+      )
+      assert.notInclude(served.seen, "/more")
+      assert.deepStrictEqual([served.stats().streams, served.stats().streamsRefused], [3, 2])
+      yield* Fiber.interrupt(cancelled)
+      assert.strictEqual(yield* Queue.take(served.interrupted), "/gate")
+      yield* eventually(() => served.stats().streams === 2)
+      assert.strictEqual((yield* ask(second, { ":path": "/room" })).status, 200)
+      yield* served.open
+      assert.strictEqual((yield* Fiber.join(gates)).length, 2)
+      first.destroy()
+      yield* eventually(() => served.stats().streams === 0)
+    })
+  )
+
   it.live("takes headers beyond the usual 64 KiB, and refuses a stream above the limit without harm to others", () =>
     Effect.gen(function* () {
       const served = yield* serve({

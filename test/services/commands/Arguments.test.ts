@@ -133,19 +133,33 @@ describe("what a caller gives", () => {
 })
 
 describe("a declaration", () => {
+  it("is compiled once, for as long as its configuration lasts", () => {
+    const declarations = [unit, port]
+    assert.strictEqual(compile(declarations), compile(declarations))
+    assert.notStrictEqual(compile([...declarations]), compile(declarations))
+    const wrong = [force, force]
+    assert.strictEqual(compile(wrong), compile(wrong))
+  })
+
+  it("has a default of its own type", () => {
+    assert.include(problem({ name: "a", type: "int", default: "1" }), 'default: found "1", allowed: a whole number')
+    assert.include(problem({ name: "a", type: "bool", default: "true" }), 'default: found "true", allowed: true or')
+    assert.include(problem({ name: "a", type: "enum", values: ["1"], default: 1 }), "default: found 1, allowed: one of")
+  })
+
   it("is refused when it cannot be meant", () => {
-    assert.include(problem({ name: "Path", type: "bool" }), "a name is")
-    assert.include(problem({ name: "a".repeat(33), type: "bool" }), "a name is")
-    assert.include(problem(force, force), "declared twice")
+    assert.include(problem({ name: "Path", type: "bool" }), "name: allowed: a lower-case letter")
+    assert.include(problem({ name: "a".repeat(33), type: "bool" }), "name: allowed: a lower-case letter")
+    assert.include(problem(force, force), "name: is given twice")
     assert.include(problem({ name: "a", type: "string", pattern: "[" }), "not a regular expression")
     assert.include(problem({ name: "a", type: "string", pattern: "a)|(b" }), "not a regular expression")
-    assert.include(problem({ name: "a", type: "string", max_length: -1 }), "max_length -1")
+    assert.include(problem({ name: "a", type: "string", max_length: -1 }), "max_length: found -1, allowed: an integer from 0 to 65536")
     assert.include(problem({ name: "a", type: "enum", values: [] }), "at least one value")
     assert.include(problem({ name: "a", type: "enum", values: ["\0"] }), "cannot be passed")
-    assert.include(problem({ name: "a", type: "int", min: 2, max: 1 }), "greater than")
-    assert.include(problem({ name: "a", type: "int", min: 0.5 }), "whole numbers")
-    assert.include(problem({ name: "a", type: "int", min: 2, default: 1 }), "its default 1 is not")
-    assert.include(problem({ name: "a", type: "string", pattern: "x", default: "y" }), 'its default "y" is not')
+    assert.include(problem({ name: "a", type: "int", min: 2, max: 1 }), "min: found 2, allowed: at most max, which is 1")
+    assert.include(problem({ name: "a", type: "int", min: 0.5 }), "min: found 0.5, allowed: an integer")
+    assert.include(problem({ name: "a", type: "int", min: 2, default: 1 }), "default: found 1, allowed: a whole number from 2 to")
+    assert.include(problem({ name: "a", type: "string", pattern: "x", default: "y" }), 'default: found "y", allowed: ')
     const many = Array.from({ length: argumentsMax + 1 }, (_, n): ArgumentDeclaration => ({
       name: `a${n}`,
       type: "bool"

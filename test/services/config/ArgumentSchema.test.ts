@@ -25,6 +25,19 @@ const Drawn = Schema.Struct({
 
 describe("an argument of an action", () => {
   it.effect.prop(
+    "has the faults that a check of callers' values would have",
+    [Drawn],
+    ([{ given, type, ...drawn }]) =>
+      Effect.gen(function* () {
+        const picked = Object.fromEntries(Object.entries(drawn).filter(([name]) => given.some((key) => key === name)))
+        const argument = yield* Schema.decodeEffect(ActionArgument)({ name: "x", type, ...picked })
+        const compiled = compile([argumentSpec(argument)])
+        if (Result.isFailure(compiled)) assert.isNotEmpty(argumentFaults(argument), JSON.stringify(argument))
+      }),
+    { arbitrary: { runs: 2000 } }
+  )
+
+  it.effect.prop(
     "that has no faults is one that callers' values can be checked against",
     [Drawn],
     ([{ given, type, ...drawn }]) =>
@@ -52,6 +65,10 @@ describe("an argument of an action", () => {
       'min: is for type = "int", but the type is "bool"'
     ])
     assert.deepStrictEqual(faults({ name: "x", type: "enum" }), [': has type = "enum" and no values'])
+    // The type was forgotten: that the default is none of a string says the same again.
+    assert.deepStrictEqual(faults({ name: "x", min: 1, default: 3 }), [
+      'min: is for type = "int", but the type is "string"'
+    ])
   })
 
   it("has a pattern that is one, by itself", () => {
@@ -76,19 +93,19 @@ describe("an argument of an action", () => {
 
   it("has a default of its own kind, or is required", () => {
     assert.deepStrictEqual(faults({ name: "x", default: 3 }), [
-      'default: found 3, allowed: a text, because the type is "string"'
+      'default: found 3, allowed: text of at most 1024 bytes'
     ])
     assert.deepStrictEqual(faults({ name: "x", pattern: "a+", default: "ab" }), [
-      'default: found "ab", allowed: what the pattern matches'
+      'default: found "ab", allowed: text of at most 1024 bytes that matches a+'
     ])
     assert.deepStrictEqual(faults({ name: "x", max_length: 1, default: "ä" }), [
-      'default: found "ä", allowed: a text of at most 1 bytes'
+      'default: found "ä", allowed: text of at most 1 bytes'
     ])
     assert.deepStrictEqual(faults({ name: "x", type: "enum", values: ["a"], default: "b" }), [
-      'default: found "b", allowed: one of values'
+      'default: found "b", allowed: one of "a"'
     ])
     assert.deepStrictEqual(faults({ name: "x", type: "int", max: 2, default: 3 }), [
-      "default: found 3, allowed: an integer within min and max"
+      `default: found 3, allowed: a whole number from ${Number.MIN_SAFE_INTEGER} to 2`
     ])
     assert.deepStrictEqual(faults({ name: "x", type: "bool", default: "yes" }), [
       'default: found "yes", allowed: true or false'

@@ -46,7 +46,6 @@ describe("a configuration of the original", () => {
         {
           key: "general.listen_addr",
           address: { _tag: "Tcp", host: "0.0.0.0", port: 3535 },
-          apis: ["system"],
           tls: { cert_path: "cert.pem", key_path: "key.pem" },
           max_connections: 4096,
           socket_mode: 0o660

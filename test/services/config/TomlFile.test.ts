@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
-import { chmod, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -55,17 +55,23 @@ describe("reading a TOML file", () => {
       assert.strictEqual((yield* Effect.flip(read(fifo))).message, `${fifo}: is not a regular file`)
       const under = join(absent, "a.toml")
       assert.strictEqual((yield* Effect.flip(read(under))).message, `${under}: does not exist`)
-      assert.strictEqual((yield* Effect.flip(read("a\0b"))).reason, "cannot be read (ERR_INVALID_ARG_VALUE)")
+      assert.match((yield* Effect.flip(read("a\0b"))).reason, /^cannot be read: .*null bytes/u)
     })
   )
 
-  // Root reads everything, so the case does not exist for it.
-  it.live.skipIf(process.getuid?.() === 0)("tells that it may not read a file", () =>
+  it.live("tells in words why the system does not let it read a file", () =>
     Effect.gen(function* () {
-      const path = join(yield* folder, "config.toml")
+      const dir = yield* folder
+      const path = join(dir, "config.toml")
       yield* Effect.promise(() => writeFile(path, "x = 1"))
-      yield* Effect.promise(() => chmod(path, 0o000))
-      assert.strictEqual((yield* Effect.flip(read(path))).message, `${path}: may not be read by this user`)
+      const behind = join(path, "config.toml")
+      assert.strictEqual((yield* Effect.flip(read(behind))).message, `${behind}: cannot be read: not a directory`)
+      const loop = join(dir, "loop.toml")
+      yield* Effect.promise(() => symlink(loop, loop))
+      assert.strictEqual(
+        (yield* Effect.flip(read(loop))).message,
+        `${loop}: cannot be read: too many symbolic links encountered`
+      )
     })
   )
 

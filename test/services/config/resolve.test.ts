@@ -230,6 +230,30 @@ argv = [""]
   )
 })
 
+describe("what a file may not ask for", () => {
+  it.live("is a JSON document of more than the event loop can parse, and an API there is not", () =>
+    Effect.gen(function* () {
+      const problems = yield* problemsOf(
+        '[limits]\nbody_max_bytes = 67_108_865\n[[listeners]]\naddress = ":1"\napis = ["other"]\n'
+      )
+      assert.deepStrictEqual(problems, [
+        "systemapi-config.toml:2: limits.body_max_bytes: found 67108865, allowed: an integer from 1024 to 67108864",
+        'systemapi-config.toml:5: listeners[0].apis[0]: found "other", allowed: "system"'
+      ])
+      const { config, warnings } = yield* loadText(
+        '[limits]\nbody_max_bytes = 67_108_864\n[[listeners]]\naddress = ":1"\napis = ["system"]\n'
+      )
+      assert.deepStrictEqual([config.limits.body_max_bytes, warnings], [67_108_864, []])
+    })
+  )
+
+  it.live("is a description of an upload, which nobody would see", () =>
+    Effect.map(warningsOf('[file_uploads]\na = { path = "/a", description = "A" }\n'), (warnings) =>
+      assert.deepStrictEqual(warnings, ["systemapi-config.toml:2: file_uploads.a.description: unknown key"])
+    )
+  )
+})
+
 describe("uploads", () => {
   it.live("are tables in the end", () =>
     Effect.gen(function* () {
@@ -245,13 +269,12 @@ mode = "0640"
 owner = "root"
 group = "0"
 then = "reload"
-description = "X"
 `)
-      const fields = ["name", "path", "max_bytes", "mode", "owner", "group", "then", "description"] as const
+      const fields = ["name", "path", "max_bytes", "mode", "owner", "group", "then"] as const
       const written = ["short", "long"].map((name) => fields.map((field) => file_uploads.get(name)?.[field]))
       assert.deepStrictEqual(written, [
-        ["short", "relative/path", 1_073_741_824, undefined, undefined, undefined, undefined, ""],
-        ["long", "/etc/x", 1, 0o640, "root", "0", "reload", "X"]
+        ["short", "relative/path", 1_073_741_824, undefined, undefined, undefined, undefined],
+        ["long", "/etc/x", 1, 0o640, "root", "0", "reload"]
       ])
     })
   )

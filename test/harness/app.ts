@@ -1,0 +1,164 @@
+/**
+ * The System API without a socket: real routes, edge, event log, password and supervisor; storage in memory; commands
+ * and uploads as a test tells them. Works under the test clock, and an answer's body is an Effect stream.
+ */
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import * as EventStore from "../../src/actors/EventStore.ts"
+import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
+import { makeEdge } from "../../src/http/edge/Edge.ts"
+import { stopping } from "../../src/http/listener/Listener.ts"
+import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
+import { Actions } from "../../src/services/actions/Actions.ts"
+import { BasicAuth } from "../../src/services/auth/BasicAuth.ts"
+import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
+import { FailureThrottle } from "../../src/services/auth/FailureThrottle.ts"
+import { Executor } from "../../src/services/commands/Executor.ts"
+import { load } from "../../src/services/config/ConfigFile.ts"
+import { CurrentConfig } from "../../src/services/config/CurrentConfig.ts"
+import { EventLog } from "../../src/services/events/EventLog.ts"
+import { Pipes } from "../../src/services/fifo/Pipes.ts"
+import { Disk } from "../../src/services/files/Disk.ts"
+import { FileUploads } from "../../src/services/files/FileUploads.ts"
+import { Identity } from "../../src/services/Identity.ts"
+import type { RequestEntry } from "../../src/services/log/format.ts"
+import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
+import { Metrics } from "../../src/services/metrics/Metrics.ts"
+import { type FakeStorage, makeFakeStorage } from "./FakeStorage.ts"
+import { mockProcessLog } from "./mocks.ts"
+import { temporaryFolder } from "./temporaryFolder.ts"
+
+export interface AppOptions {
+  /** TOML, to which the path of the secret is added when `secret` is set. */
+  readonly config?: string
+  /** Keep a password, none being set yet. */
+  readonly secret?: boolean
+  readonly bootstrapToken?: string
+  readonly storage?: FakeStorage
+  readonly actions?: Partial<Actions["Service"]>
+  readonly executor?: Partial<Executor["Service"]>
+  readonly uploads?: Partial<FileUploads["Service"]>
+  /** Completes when the listener begins to stop. */
+  readonly stopping?: Effect.Effect<void>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly text: string
+}
+
+const bodyOf = ({ body }: HttpServerResponse): Stream.Stream<Uint8Array> => {
+  switch (body._tag) {
+    case "Uint8Array":
+      return Stream.succeed(body.body)
+    case "Stream":
+      return Stream.orDie(body.stream)
+    default:
+      return Stream.empty
+  }
+}
+
+export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
+  const storage = options.storage ?? makeFakeStorage()
+  const folder = yield* temporaryFolder
+  const secretPath = join(folder, "secret.txt")
+  const secretLines = options.secret === true ? `[general]\nbasic_auth_secret_path = "${secretPath}"\n` : ""
+  const path = join(folder, "systemapi-config.toml")
+  yield* Effect.promise(() => writeFile(path, `${secretLines}${options.config ?? ""}`))
+  const { config } = yield* load(path, {})
+  const requests: Array<RequestEntry> = []
+  const observed: Array<readonly [route: string, status: number]> = []
+  const waits = yield* Queue.unbounded<number>()
+
+  const base = Layer.mergeAll(Supervisor.layer, CurrentConfig.layer(config), Identity.layer("1.2.3"), Metrics.layer)
+  const secret =
+    options.secret === true
+      ? BasicSecret.layer({
+          path: secretPath,
+          salt: config.general.basic_auth_secret_salt,
+          format: "sha256",
+          ...(options.bootstrapToken === undefined ? {} : { bootstrapToken: Redacted.make(options.bootstrapToken) })
+        }).pipe(Layer.provide(Disk.layer))
+      : BasicSecret.layerNone
+  const layer = Layer.mergeAll(
+    BasicAuth.layer.pipe(Layer.provideMerge(secret), Layer.provide(FailureThrottle.layer)),
+    EventStore.layer({ recent: { events: 4096, bytes: 16 * 1024 * 1024 } }).pipe(Layer.provide(storage.layer)),
+    Layer.mock(Actions, options.actions ?? {}),
+    Layer.mock(Executor, options.executor ?? {}),
+    Layer.mock(FileUploads, { maxBytes: () => undefined, ...options.uploads }),
+    Layer.succeed(Pipes, { stats: () => [] }),
+    mockProcessLog({ request: (_atMs, entry) => void requests.push(entry) })
+  ).pipe(Layer.provideMerge(base))
+  const built = yield* Effect.orDie(Layer.build(Layer.fresh(layer)))
+  const log = Context.get(built, EventLog)
+  /** Tells of every wait for the head, so that a test knows when a follower has seen all there is. */
+  const watched = EventLog.of({
+    ...log,
+    bounds: log.bounds,
+    recent: log.recent,
+    awaitAfter: (seq) => Effect.andThen(Queue.offer(waits, seq), log.awaitAfter(seq))
+  })
+  const context = Context.add(built, EventLog, watched)
+  const routes = yield* Effect.provideContext(
+    systemRoutes(config, () => [{ address: "127.0.0.1:3535", tls: false, connections: 0 }]),
+    context
+  )
+  const edge = makeEdge({
+    routes,
+    auth: Context.get(built, BasicAuth),
+    log: Context.get(built, ProcessLog),
+    observe: (route, status) => void observed.push([route, status])
+  })
+
+  /** The answer, its body not read yet. */
+  const open = (target: string, init: RequestInit = {}): Effect.Effect<HttpServerResponse> =>
+    edge.pipe(
+      Effect.provideService(
+        HttpServerRequest.HttpServerRequest,
+        HttpServerRequest.fromWeb(new Request(`http://localhost${target}`, init))
+      ),
+      Effect.provideService(stopping, options.stopping ?? Effect.never),
+      Effect.provideContext(context)
+    )
+  const call = Effect.fnUntraced(function* (target: string, init: RequestInit = {}): Effect.fn.Return<Answer> {
+    const response = yield* open(target, init)
+    const bytes = yield* Stream.runCollect(bodyOf(response))
+    return { status: response.status, headers: response.headers, text: Buffer.concat(bytes).toString() }
+  })
+  /** The pieces of an endless answer, one at a time; closed with the scope. */
+  const follow = Effect.fnUntraced(function* (target: string, init: RequestInit = {}) {
+    const response = yield* open(target, init)
+    const pieces = yield* Queue.unbounded<string, Cause.Done>()
+    yield* Effect.forkScoped(
+      Stream.runForEach(bodyOf(response), (piece) => Queue.offer(pieces, Buffer.from(piece).toString())).pipe(
+        Effect.andThen(Queue.end(pieces))
+      ),
+      { startImmediately: true }
+    )
+    return { response, next: Queue.take(pieces), left: Queue.size(pieces) }
+  })
+  return {
+    call,
+    open,
+    follow,
+    storage,
+    log,
+    config,
+    requests,
+    observed,
+    secretPath,
+    context: built,
+    /** Takes the seq after which somebody waits for the head. */
+    waiting: Queue.take(waits)
+  }
+})

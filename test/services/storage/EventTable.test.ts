@@ -1,0 +1,363 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Event, EventRun } from "../../../src/services/events/Event.ts"
+import { type EventPage, type EventQuery, pageRowsMax } from "../../../src/services/events/EventQuery.ts"
+import type { RetainLimits } from "../../../src/services/events/EventLog.ts"
+import { EventTable } from "../../../src/services/storage/EventTable.ts"
+import { openStore } from "../../../src/services/storage/openStore.ts"
+import { toPage, toScanRange, toWireRun } from "../../../src/services/storage/wire.ts"
+import { DrawnQuery, DrawnRuns, queryOf, runOf, toQuery, toRun } from "../../harness/events.ts"
+import { naiveScan } from "../../harness/FakeStorage.ts"
+import { temporaryFolder } from "../../harness/temporaryFolder.ts"
+import { faultWhen } from "./faultWhen.ts"
+
+/** A store in a file of its own; `startAt` is the seq the first event gets. */
+const openTable = Effect.fnUntraced(function* (startAt = 1) {
+  const folder = yield* temporaryFolder
+  const db = yield* Effect.acquireRelease(
+    Effect.sync(() => openStore(folder)),
+    (open) => Effect.sync(() => void (open.isOpen && open.close()))
+  )
+  db.exec("PRAGMA synchronous = OFF")
+  db.prepare("UPDATE log_state SET removed_through = ?").run(startAt - 1)
+  return { db, folder, table: new EventTable(db) }
+})
+
+const append = (table: EventTable, runs: ReadonlyArray<EventRun>) => table.append(runs.map(toWireRun)).range
+
+const scan = (table: EventTable, query: EventQuery): EventPage => toPage(table.scan(toScanRange(query)))
+
+/** Pages until there is nothing left, or the limit is reached. */
+const scanAll = (table: EventTable, query: EventQuery): ReadonlyArray<Event> => {
+  const events: Array<Event> = []
+  let { after, before } = query
+  for (;;) {
+    const page = scan(table, { ...query, after, before, limit: query.limit - events.length })
+    events.push(...page.events)
+    if (page.done || events.length >= query.limit) return events
+    if (query.order === "oldest-first") after = page.through
+    else before = page.through
+  }
+}
+
+/** What the log holds after these appends, from the first seq on. */
+const modelOf = (runs: ReadonlyArray<EventRun>, first = 1): ReadonlyArray<Event> =>
+  runs
+    .flatMap(({ messages, ...shared }) => messages.map((message) => ({ ...shared, message })))
+    .map((event, i) => ({ ...event, seq: first + i }))
+
+const none: RetainLimits = { maxCount: 0, maxBytes: 0, receivedBefore: null }
+
+describe("scan", () => {
+  it.effect.prop(
+    "finds what the naive model finds, in the same order, page by page",
+    [DrawnRuns, Schema.Array(DrawnQuery).check(Schema.isMinLength(1), Schema.isMaxLength(8))],
+    ([drawnRuns, drawnQueries]) =>
+      Effect.gen(function* () {
+        const { table } = yield* openTable()
+        const runs = drawnRuns.map(toRun)
+        for (const run of runs) append(table, [run])
+        const model = modelOf(runs)
+        const bounds = { first: 1, last: model.length }
+        for (const query of drawnQueries.map(toQuery)) {
+          const page = scan(table, query)
+          const expected = naiveScan(model, bounds, query)
+          assert.deepStrictEqual(page.events, expected.events)
+          if (page.done) assert.deepStrictEqual(scanAll(table, query), page.events)
+          else assert.strictEqual(page.through, expected.through)
+        }
+      }),
+    { arbitrary: { runs: 60 } }
+  )
+
+  it.effect("goes on from `through` until everything was looked at, whatever one page may hold", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable()
+      const messages = Array.from({ length: 3 * pageRowsMax }, (_, i) => (i % 5000 === 0 ? `rare ${i}` : "common"))
+      append(table, [runOf(messages)])
+      for (const order of ["oldest-first", "newest-first"] as const) {
+        const query = queryOf({ order, filters: { terms: ["RARE"] } })
+        const first = scan(table, query)
+        assert.isFalse(first.done)
+        assert.isBelow(first.events.length, 5)
+        const found = scanAll(table, query).map(({ message }) => message)
+        const expected = messages.filter((message) => message !== "common")
+        assert.deepStrictEqual(order === "oldest-first" ? found : found.toReversed(), expected)
+      }
+    })
+  )
+
+  it.effect("cuts a page at its bytes", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable()
+      append(table, [runOf(Array.from({ length: 10 }, (_, i) => `${i}`.repeat(80 * 1024)))])
+      const page = scan(table, queryOf())
+      assert.strictEqual(page.events.length, 4)
+      assert.isFalse(page.done)
+      assert.strictEqual(page.through, 4)
+      assert.strictEqual(scanAll(table, queryOf()).length, 10)
+    })
+  )
+
+  it.effect("finds text behind a NUL, and takes wildcards of SQL for what they are", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable()
+      const messages = [
+        "a\u0000needle",
+        "100% sure",
+        "100 percent",
+        "under_score",
+        "underXscore",
+        "back\\slash",
+        "Straße É"
+      ]
+      append(table, [runOf(messages)])
+      const find = (...terms: ReadonlyArray<string>) =>
+        scan(table, queryOf({ filters: { terms } })).events.map(({ message }) => message)
+      assert.deepStrictEqual(find("NEEDLE"), ["a\u0000needle"])
+      assert.deepStrictEqual(find("\u0000"), ["a\u0000needle"])
+      assert.deepStrictEqual(find("100%"), ["100% sure"])
+      assert.deepStrictEqual(find("r_s"), ["under_score"])
+      assert.deepStrictEqual(find("\\"), ["back\\slash"])
+      assert.deepStrictEqual(find("straße", "É"), ["Straße É"])
+      assert.deepStrictEqual(find("é"), [])
+      assert.deepStrictEqual(find(), messages)
+    })
+  )
+
+  it.effect("keeps every character of text and fields", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable()
+      const messages = [
+        "",
+        "\u0000",
+        "a\u0000b\u0000",
+        "\u{10ffff}𝄞é",
+        "line\nbreak\r\t",
+        "\ufffd",
+        "'; DROP TABLE events; --"
+      ]
+      const run = runOf(messages, { fields: '{"k":"\\u0000 \\ud800"}', who: "o'admin", source: "pipe:ü" })
+      append(table, [run])
+      assert.deepStrictEqual(scan(table, queryOf()).events, modelOf([run]))
+    })
+  )
+
+  it.effect("skips blocks by time and misses nothing, though the clock stepped both ways", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable()
+      const second = 1_000_000_000n
+      const runs = [100, 101, 5000, 102, 3, 103, 104].map((at, i) =>
+        runOf(
+          Array.from({ length: 4096 }, (_, n) => `${i}:${n}`),
+          { receivedAt: BigInt(at) * second }
+        )
+      )
+      append(table, runs)
+      const model = modelOf(runs)
+      const cases = [
+        [3n, 4n],
+        [100n, 102n],
+        [103n, 6000n],
+        [4999n, 5001n],
+        [0n, 3n],
+        [6000n, 7000n]
+      ] as const
+      for (const order of ["oldest-first", "newest-first"] as const) {
+        for (const [since, until] of cases) {
+          const query = queryOf({ order, limit: 100_000, filters: { since: since * second, until: until * second } })
+          const expected = naiveScan(model, { first: 1, last: model.length }, query).events
+          assert.deepStrictEqual(
+            scanAll(table, query).map(({ seq }) => seq),
+            expected.map(({ seq }) => seq)
+          )
+        }
+      }
+    })
+  )
+
+  it.effect("looks at no row when no block can hold what is asked for", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable()
+      append(table, [runOf(Array.from({ length: 3 * pageRowsMax }, () => "x"))])
+      const page = scan(table, queryOf({ filters: { since: 1n } }))
+      assert.deepStrictEqual(page, { events: [], through: 3 * pageRowsMax, done: true })
+    })
+  )
+
+  it.effect("works on beyond 2^31 events", () =>
+    Effect.gen(function* () {
+      const start = 2 ** 31 - 5000
+      const { table } = yield* openTable(start)
+      const runs = [1n, 2n, 3n].map((receivedAt) =>
+        runOf(
+          Array.from({ length: 4096 }, () => "x"),
+          { receivedAt }
+        )
+      )
+      for (const run of runs) append(table, [run])
+      for (const order of ["oldest-first", "newest-first"] as const) {
+        for (const since of [1n, 2n, 3n]) {
+          const found = scanAll(table, queryOf({ order, limit: 100_000, filters: { since } }))
+          assert.strictEqual(found.length, (4 - Number(since)) * 4096)
+        }
+      }
+      const retained = table.retain({ ...none, receivedBefore: 3n })
+      assert.deepStrictEqual(retained.removed, { first: start, last: start + 4999 })
+      assert.isTrue(retained.more)
+      table.retain({ ...none, receivedBefore: 3n })
+      assert.strictEqual(table.state().first, start + 2 * 4096)
+      assert.strictEqual(scanAll(table, queryOf({ limit: 100_000, filters: { since: 1n } })).length, 4096)
+    })
+  )
+})
+
+describe("append", () => {
+  it.effect("gives seqs without a gap, over a reopened store too", () =>
+    Effect.gen(function* () {
+      const { db, folder, table } = yield* openTable()
+      assert.deepStrictEqual(append(table, [runOf(["a", "b"]), runOf(["c"])]), { first: 1, last: 3 })
+      assert.deepStrictEqual(append(table, [runOf(["d"])]), { first: 4, last: 4 })
+      assert.deepStrictEqual(append(table, []), { first: 5, last: 4 })
+      db.close()
+      const again = openStore(folder)
+      const reopened = new EventTable(again)
+      assert.deepStrictEqual(append(reopened, [runOf(["e"])]), { first: 5, last: 5 })
+      assert.deepStrictEqual(
+        scan(reopened, queryOf()).events.map(({ message }) => message),
+        ["a", "b", "c", "d", "e"]
+      )
+      again.close()
+    })
+  )
+
+  it.effect("stores all of a transaction or nothing, and heals when there is room again", () =>
+    Effect.gen(function* () {
+      const { db, table } = yield* openTable()
+      append(table, [runOf(["before"])])
+      const pages = Number(db.prepare("PRAGMA page_count").get()?.["page_count"])
+      db.exec(`PRAGMA max_page_count = ${pages + 2}`)
+      const big = runOf(["x".repeat(100_000)])
+      const fault = faultWhen(() => append(table, [runOf(["small"]), big]))
+      assert.deepStrictEqual(fault, { kind: "full", reason: "no space left on device" })
+      assert.strictEqual(table.state().last, 1)
+      assert.strictEqual(scan(table, queryOf()).events.length, 1)
+      db.exec("PRAGMA max_page_count = 100000")
+      assert.deepStrictEqual(append(table, [runOf(["small"]), big]), { first: 2, last: 3 })
+    })
+  )
+
+  it.effect("on a store that is read-only is refused, and reads go on", () =>
+    Effect.gen(function* () {
+      const { db, table } = yield* openTable()
+      append(table, [runOf(["before"])])
+      db.exec("PRAGMA query_only = 1")
+      for (const write of [() => append(table, [runOf(["x"])]), () => table.retain({ ...none, maxBytes: 1 })]) {
+        assert.deepStrictEqual(faultWhen(write), { kind: "full", reason: "the store is read-only" })
+      }
+      assert.strictEqual(scan(table, queryOf()).events.length, 1)
+      db.exec("PRAGMA query_only = 0")
+      assert.deepStrictEqual(append(table, [runOf(["after"])]), { first: 2, last: 2 })
+    })
+  )
+})
+
+describe("retain", () => {
+  it.effect("by count removes the oldest in slices, and remembers how far", () =>
+    Effect.gen(function* () {
+      const { db, folder, table } = yield* openTable()
+      append(table, [runOf(Array.from({ length: 12_000 }, (_, i) => `${i + 1}`))])
+      const limits = { ...none, maxCount: 500 }
+      const steps = [table.retain(limits), table.retain(limits), table.retain(limits), table.retain(limits)]
+      assert.deepStrictEqual(
+        steps.map(({ first, more, removed, removedThrough }) => [
+          removed?.first,
+          removed?.last,
+          first,
+          removedThrough,
+          more
+        ]),
+        [
+          [1, 5000, 5001, 5000, true],
+          [5001, 10_000, 10_001, 10_000, true],
+          [10_001, 11_500, 11_501, 11_500, false],
+          [undefined, undefined, 11_501, 11_500, false]
+        ]
+      )
+      assert.strictEqual(scan(table, queryOf({ limit: 1 })).events[0]?.message, "11501")
+      db.close()
+      const again = openStore(folder)
+      const { first, last, removedThrough } = new EventTable(again).state()
+      assert.deepStrictEqual([first, last, removedThrough], [11_501, 12_000, 11_500])
+      again.close()
+    })
+  )
+
+  it.effect("that removed everything leaves the seqs going on after a reopen", () =>
+    Effect.gen(function* () {
+      const { db, folder, table } = yield* openTable()
+      append(table, [runOf(["a", "b", "c"])])
+      table.retain({ ...none, receivedBefore: 1n })
+      assert.deepStrictEqual(
+        { ...table.state(), bytes: 0 },
+        { tag: "state", first: 4, last: 3, removedThrough: 3, bytes: 0 }
+      )
+      db.close()
+      const again = openStore(folder)
+      const reopened = new EventTable(again)
+      assert.deepStrictEqual(
+        { ...reopened.state(), bytes: 0 },
+        { tag: "state", first: 4, last: 3, removedThrough: 3, bytes: 0 }
+      )
+      assert.deepStrictEqual(append(reopened, [runOf(["d"])]), { first: 4, last: 4 })
+      again.close()
+    })
+  )
+
+  it.effect("by age keeps the first event that is young enough and all after it, whatever their clocks said", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable()
+      for (const receivedAt of [1n, 2n, 9n, 3n, 10n]) append(table, [runOf(["x"], { receivedAt })])
+      assert.isNull(table.retain({ ...none, receivedBefore: 1n }).removed)
+      assert.deepStrictEqual(table.retain({ ...none, receivedBefore: 4n }).removed, { first: 1, last: 2 })
+      assert.isNull(table.retain({ ...none, receivedBefore: 4n }).removed)
+      assert.deepStrictEqual(table.retain({ ...none, receivedBefore: 10n }).removed, { first: 3, last: 4 })
+      assert.deepStrictEqual(table.retain({ ...none, receivedBefore: 11n }).removed, { first: 5, last: 5 })
+    })
+  )
+
+  it.effect("by bytes removes about what is over, not a slice of thousands", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable()
+      for (let i = 0; i < 64; i++) append(table, [runOf(["x".repeat(64 * 1024)])])
+      const limits = { ...none, maxBytes: 2 * 1024 * 1024 }
+      for (let more = true; more;) ({ more } = table.retain(limits))
+      const { bytes, first, last } = table.state()
+      assert.isAtMost(bytes, limits.maxBytes)
+      assert.isAtLeast(last - first + 1, 28)
+    })
+  )
+
+  it.effect.prop(
+    "by count and age together removes the same as the naive model",
+    [
+      DrawnRuns,
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 })),
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 21 }))
+    ],
+    ([drawn, maxCount, age]) =>
+      Effect.gen(function* () {
+        const { table } = yield* openTable()
+        const runs = drawn.map(toRun)
+        for (const run of runs) append(table, [run])
+        const model = modelOf(runs)
+        const receivedBefore = BigInt(age) * 1_000_000_000n
+        const byAge = model.findIndex((event) => event.receivedAt >= receivedBefore)
+        const keepFrom = Math.max(byAge === -1 ? model.length : byAge, maxCount === 0 ? 0 : model.length - maxCount)
+        table.retain({ ...none, maxCount, receivedBefore })
+        assert.deepStrictEqual(scanAll(table, queryOf()), model.slice(keepFrom))
+      }),
+    { arbitrary: { runs: 40 } }
+  )
+})
