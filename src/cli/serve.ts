@@ -18,16 +18,14 @@ export const serve = Effect.fn("serve")(function* ({ config: path, flags }: Serv
     Layer.provideMerge(Daemon.platform(options)),
     Layer.provideMerge(Daemon.processLog(config))
   )
-  return yield* Effect.scoped(
-    Effect.flatMap(Layer.build(daemon), (context) =>
-      Effect.provideContext(
-        Effect.gen(function* () {
-          const supervisor = yield* Supervisor
-          yield* Effect.logInfo(`systemapi ${options.version} is ready`)
-          return yield* supervisor.join
-        }),
-        context
-      )
+  return yield* Effect.flatMap(Layer.build(daemon), (context) =>
+    Effect.provideContext(
+      Effect.gen(function* () {
+        const supervisor = yield* Supervisor
+        yield* Effect.logInfo(`systemapi ${options.version} is ready`)
+        return yield* supervisor.join
+      }),
+      context
     )
   )
 }, Effect.scoped)

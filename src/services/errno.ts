@@ -15,7 +15,9 @@ export const errnoText = (cause: unknown, own: Readonly<Record<string, string>> 
   if (!(cause instanceof Error)) return String(cause)
   const code = errnoCode(cause)
   if (code !== undefined && Object.hasOwn(own, code)) return own[code] ?? code
-  return "errno" in cause && typeof cause.errno === "number" && cause.errno < 0
-    ? getSystemErrorMessage(cause.errno)
+  const errno = "errno" in cause ? cause.errno : undefined
+  // Anything else than a negative integer makes it throw.
+  return typeof errno === "number" && Number.isSafeInteger(errno) && errno < 0
+    ? getSystemErrorMessage(errno)
     : cause.message
 }

@@ -78,6 +78,28 @@ const replaced = (path: string, content: string) =>
   })
 
 describe("CertificateReloader", () => {
+  it.effect("is one actor for each pair of files, and named after it", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const reloader = (name: string) =>
+        Layer.fresh(
+          reloaderLayer({
+            certPath: `${folder}/${name}.pem`,
+            keyPath: `${folder}/${name}.key`,
+            createIfMissing: true,
+            hosts: []
+          })
+        )
+      const context = yield* Layer.build(
+        Layer.mergeAll(reloader("a"), reloader("b")).pipe(Layer.provide(Disk.layer), Layer.provideMerge(Supervisor.layer))
+      )
+      assert.sameMembers(
+        (yield* Context.get(context, Supervisor).report).map(({ name }) => name),
+        [`certificate:${folder}/a.pem`, `certificate:${folder}/b.pem`]
+      )
+    })
+  )
+
   it.effect("publishes a new pair within ten seconds", () =>
     Effect.gen(function* () {
       const { files, first, next, reloader } = yield* started()

@@ -8,6 +8,7 @@ import * as ConfigReloader from "../../src/actors/ConfigReloader.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
 import { SecretFileUnusable } from "../../src/services/auth/SecretFile.ts"
+import { hangUps } from "../../src/services/config/hangUps.ts"
 import { load } from "../../src/services/config/ConfigFile.ts"
 import { CurrentConfig } from "../../src/services/config/CurrentConfig.ts"
 import type { LogSettings } from "../../src/services/log/ProcessLog.ts"
@@ -25,7 +26,8 @@ const start = Effect.fnUntraced(function* (
   faults: {
     readonly secret?: Effect.Effect<void, SecretFileUnusable>
     readonly other?: Effect.Effect<void, { readonly message: string }>
-  } = {}
+  } = {},
+  signals?: Queue.Dequeue<void>
 ) {
   const path = join(yield* temporaryFolder, "systemapi-config.toml")
   const write = (text: string) => Effect.promise(() => writeFile(path, text))
@@ -47,7 +49,7 @@ const start = Effect.fnUntraced(function* (
       checkBootstrap: () => true
     })
   )
-  const layer = ConfigReloader.layer({ path, env: {}, flags: {}, alsoReload: [faults.other ?? Effect.void] })
+  const layer = ConfigReloader.layer({ path, env: {}, flags: {}, alsoReload: [faults.other ?? Effect.void], signals })
   const context = yield* Layer.build(Layer.provideMerge(layer, services))
   const { get } = yield* Effect.provideContext(CurrentConfig, context)
   return { path, write, get, configured, recorded: Queue.take(recorded), left: Queue.size(recorded) }
@@ -112,6 +114,20 @@ describe("SIGHUP", () => {
         [`basic auth secret not reloaded: ${damaged.message}`, "error"],
         ["not reloaded: the certificate has expired", "error"]
       ])
+      assert.strictEqual(yield* left, 0)
+    })
+  )
+
+  it.live("that came while the daemon started is remembered, and ends nothing", () =>
+    Effect.gen(function* () {
+      const before = process.listenerCount("SIGHUP")
+      const signals = yield* hangUps
+      assert.strictEqual(process.listenerCount("SIGHUP"), before + 1)
+      yield* hangUp
+      yield* hangUp
+      const { left, recorded } = yield* start({}, signals)
+      assert.deepStrictEqual(yield* recorded, ["configuration reloaded: nothing changed", undefined])
+      assert.strictEqual(process.listenerCount("SIGHUP"), before + 1, "and one listener is enough")
       assert.strictEqual(yield* left, 0)
     })
   )

@@ -18,6 +18,7 @@ import * as PipeReader from "../../src/actors/PipeReader.ts"
 import { EventLog, StoreFull } from "../../src/services/events/EventLog.ts"
 import { noFilters } from "../../src/services/events/EventQuery.ts"
 import { asidePathOf } from "../../src/services/fifo/AsideFile.ts"
+import { Fifo } from "../../src/services/fifo/Fifo.ts"
 import { type PipeOptions, Pipes } from "../../src/services/fifo/Pipes.ts"
 import { layerWorker } from "../../src/services/storage/EventStorageWorker.ts"
 import {
@@ -86,6 +87,35 @@ const failureOf = Effect.fnUntraced(function* (path: string) {
   const log = yield* makeFakeLog
   const failure = yield* Effect.flip(build(Layer.provide(PipeReader.layer([pipe(path)]), log.layer)))
   return failure.message
+})
+
+describe("the stop", () => {
+  it.effect("with a log that takes nothing costs one deadline for all FIFOs", () =>
+    Effect.gen(function* () {
+      const log = yield* makeFakeLog
+      log.before = Effect.never
+      const fifo = Layer.succeed(Fifo, {
+        place: () => Effect.succeed("placed"),
+        identity: () => Effect.succeed("1"),
+        openAside: () => Effect.undefined,
+        open: (_path, receive) =>
+          Effect.succeed({
+            identity: "1",
+            resume: () => void receive(Buffer.from("line\n")),
+            failed: Effect.never
+          })
+      })
+      const sources = ["a", "b", "c"]
+      const options = sources.map((source) => pipe(`/fake/${source}`, { source }))
+      const { stop } = yield* build(Layer.provide(PipeReader.layerNoDeps(options), [log.layer, fifo]))
+      for (const _ of sources) yield* Queue.take(log.asked)
+      const stopping = yield* Effect.forkChild(stop, { startImmediately: true })
+      yield* TestClock.adjust("4 seconds")
+      assert.isUndefined(stopping.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.isDefined(stopping.pollUnsafe())
+    })
+  )
 })
 
 describe("an unfinished line", () => {

@@ -91,11 +91,11 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
         }).pipe(Layer.provide(Disk.layer))
       : BasicSecret.layerNone
   const layer = Layer.mergeAll(
-    BasicAuth.layer.pipe(Layer.provideMerge(secret), Layer.provide(FailureThrottle.layer)),
+    BasicAuth.layer.pipe(Layer.provideMerge(secret), Layer.provideMerge(FailureThrottle.layer)),
     EventStore.layer({ recent: { events: 4096, bytes: 16 * 1024 * 1024 } }).pipe(Layer.provide(storage.layer)),
     Layer.mock(Actions, options.actions ?? {}),
     Layer.mock(Executor, options.executor ?? {}),
-    Layer.mock(FileUploads, { maxBytes: () => undefined, ...options.uploads }),
+    Layer.mock(FileUploads, options.uploads ?? {}),
     Layer.succeed(Pipes, { stats: () => [] }),
     mockProcessLog({ request: (_atMs, entry) => void requests.push(entry) })
   ).pipe(Layer.provideMerge(base))

@@ -4,15 +4,21 @@ import * as Schema from "effect/Schema"
 import { mkdir } from "node:fs/promises"
 import { errnoCode, errnoText, hasErrno } from "../../src/services/errno.ts"
 
-const thrown = Effect.flip(
-  Effect.tryPromise({ try: () => mkdir("/nonexistent/folder"), catch: (cause: unknown) => cause })
+const thrown = Effect.promise(() =>
+  mkdir("/nonexistent/folder").then(
+    () => undefined,
+    (cause: unknown) => cause
+  )
 )
 
 describe("a failure of a system call", () => {
   it.live("has a code and words, or the caller's own words", () =>
     Effect.gen(function* () {
       const cause = yield* thrown
-      assert.deepStrictEqual([errnoCode(cause), hasErrno(cause, "ENOENT"), hasErrno(cause, "EPERM")], ["ENOENT", true, false])
+      assert.deepStrictEqual(
+        [errnoCode(cause), hasErrno(cause, "ENOENT"), hasErrno(cause, "EPERM")],
+        ["ENOENT", true, false]
+      )
       assert.strictEqual(errnoText(cause), "no such file or directory")
       assert.strictEqual(errnoText(cause, { EPERM: "not for you" }), "no such file or directory")
       assert.strictEqual(errnoText(cause, { ENOENT: "the folder does not exist" }), "the folder does not exist")

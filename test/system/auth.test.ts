@@ -98,20 +98,16 @@ describe("the password", () => {
     })
   )
 
-  it.live.each([
-    ["empty", ""],
-    ["of 1025 bytes", "x".repeat(1025)],
-    ["of a mebibyte", "x".repeat(1024 * 1024)],
-    ["with a newline at its end", "foobar\n"],
-    ["with a NUL", "foo\0bar"]
-  ] as const)("that is %s is refused and locks nobody out", ([, value]) =>
+  it.live("that no client could send, or nobody meant, is refused and locks nobody out", () =>
     Effect.gen(function* () {
       const daemon = yield* start({ config: config() })
-      const refused = yield* setSecret(daemon, value)
-      assert.include([400, 413], refused.status)
-      assert.include(jsonOf(refused), { code: refused.status })
-      assert.strictEqual((yield* request(`${daemon.url}/livez`)).status, 200)
-      assert.strictEqual(yield* secretFile(daemon), "")
+      for (const value of ["", "x".repeat(1025), "x".repeat(1024 * 1024), "foobar\n", "foo\0bar"]) {
+        const refused = yield* setSecret(daemon, value)
+        assert.include([400, 413], refused.status, value.slice(0, 10))
+        assert.include(jsonOf(refused), { code: refused.status })
+        assert.strictEqual((yield* request(`${daemon.url}/livez`)).status, 200)
+        assert.strictEqual(yield* secretFile(daemon), "")
+      }
       assert.deepStrictEqual(yield* logsOf(daemon.url), [])
     })
   )

@@ -7,6 +7,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import {
   BadRequest,
   InternalError,
+  MethodNotAllowed,
   StoreIsFull,
   TooLarge,
   TooManyRequests,
@@ -75,7 +76,7 @@ export class ActionsGroup extends HttpApiGroup.make("actions")
     HttpApiEndpoint.get("runPlain", "/api/v1/actions/:action", {
       params: { action: Schema.String },
       success: Message,
-      error: [BadRequest, Unauthorized, TooManyRequests, InternalError, Unavailable]
+      error: [BadRequest, Unauthorized, MethodNotAllowed, TooManyRequests, InternalError, Unavailable]
     })
       .annotate(OpenApi.Summary, "Run an action, as the original does")
       .annotate(OpenApi.Description, "Answers when the command has ended. Off (405) under actions_require_post.")

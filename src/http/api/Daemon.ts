@@ -4,7 +4,17 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { BadRequest, InternalError, NotConfigured, TooLarge, Unauthorized, Unavailable } from "./ErrorBody.ts"
+import {
+  BadRequest,
+  Conflict,
+  Forbidden,
+  InternalError,
+  NotConfigured,
+  TooLarge,
+  TooManyRequests,
+  Unauthorized,
+  Unavailable
+} from "./ErrorBody.ts"
 
 const Status = Schema.Struct({ status: Schema.Literal("ok") })
 
@@ -89,7 +99,7 @@ export class DaemonGroup extends HttpApiGroup.make("daemon")
     HttpApiEndpoint.post("setBasicAuth", "/api/v1/set-basic-auth", {
       payload: Schema.String.pipe(HttpApiSchema.asText()),
       success: Schema.Struct({ message: Schema.String }),
-      error: [BadRequest, Unauthorized, TooLarge, InternalError, NotConfigured]
+      error: [BadRequest, Unauthorized, Forbidden, Conflict, TooLarge, TooManyRequests, InternalError, NotConfigured]
     })
       .annotate(OpenApi.Summary, "Set the secret")
       .annotate(

@@ -10,8 +10,11 @@ const error = <const Code extends number>(code: Code, description: string) =>
 
 export const BadRequest = error(400, "The request is not understood; the message names what and what is allowed")
 export const Unauthorized = error(401, "No or wrong credentials, and a secret is set")
+export const Forbidden = error(403, "What changes something is not taken from other web sites")
+export const MethodNotAllowed = error(405, "Not with this method; Allow says with which")
+export const Conflict = error(409, "It was changed by somebody else in the meantime")
 export const TooLarge = error(413, "The body is larger than this endpoint takes")
-export const TooManyRequests = error(429, "Busy or too many failures; Retry-After says when to try again")
+export const TooManyRequests = error(429, "Busy, or too many wrong credentials; Retry-After says when to try again")
 export const InternalError = error(500, "What was asked for failed; the message says how")
 export const NotConfigured = error(501, "The daemon is not configured for this")
 export const Unavailable = error(503, "The part of the daemon that answers this is restarting or busy; try again")

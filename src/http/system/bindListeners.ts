@@ -67,35 +67,14 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     yield* Effect.logInfo(`listening on ${one.url}`)
   }
   yield* Effect.addFinalizer(() => stopAll(bound, executor.stop, current.get().limits.stop_timeout_ms))
-  yield* metrics.register(() =>
-    bound.flatMap(({ address, stats }) => {
-      const labels = { listener: format(address) }
-      const { accepted, evicted, open, refused } = stats()
-      return [
-        { name: "systemapi_connections", help: "Connections open", value: open, labels },
-        {
-          name: "systemapi_connections_accepted",
-          help: "Connections accepted since the start",
-          value: accepted,
-          labels
-        },
-        { name: "systemapi_connections_evicted", help: "Idle connections closed to make room", value: evicted, labels },
-        {
-          name: "systemapi_connections_refused",
-          help: "Connections refused because all were busy",
-          value: refused,
-          labels
-        }
-      ]
-    })
-  )
   return {
     listeners: bound,
     reloads: [...certificates.values()].map((certificate) => Effect.asVoid(certificate.reload))
   }
 })
 
-const stopAll = (
+/** The commands are told once the grace is nearly over and somebody still waits; else by the end of their actor. */
+export const stopAll = (
   listeners: ReadonlyArray<Pick<BoundListener, "stop">>,
   endCommands: Effect.Effect<void>,
   graceMs: number

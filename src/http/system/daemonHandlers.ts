@@ -119,10 +119,7 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
     const given = yield* readBody(call, secretBodyMax)
     // A secret that is set is told, whoever leaves.
     const setAndTold = Effect.uninterruptible(
-      Effect.andThen(
-        secret.set(given, call.secretVersion),
-        log.record("basic auth secret updated.", { who: call.who })
-      )
+      Effect.andThen(secret.set(given, call.secretVersion), log.record("basic auth secret updated.", { who: call.who }))
     )
     yield* Effect.catchTags(setAndTold, {
       SecretRefused: (error) => Effect.fail(failure(400, error.message)),

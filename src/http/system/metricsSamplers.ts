@@ -92,7 +92,12 @@ const pipeSamples = (now: PipeStats): ReadonlyArray<Sample> => {
   const pipe = { pipe: now.source }
   return [
     gauge("systemapi_pipe_open", "Whether the FIFO is open", Number(now.open), pipe),
-    gauge("systemapi_pipe_blocked", "Whether lines wait because the log refuses them", Number(now.blocked !== undefined), pipe),
+    gauge(
+      "systemapi_pipe_blocked",
+      "Whether lines wait because the log refuses them",
+      Number(now.blocked !== undefined),
+      pipe
+    ),
     gauge("systemapi_pipe_lines_waiting", "Lines read that the log does not have yet", now.waiting, pipe),
     counter("systemapi_pipe_bytes_total", "Bytes read from the FIFO", now.bytes, pipe),
     counter("systemapi_pipe_lines_total", "Lines that became events", now.lines, pipe),

@@ -129,7 +129,9 @@ export class Actions extends Context.Service<
           )
         const result = yield* executor.run({ ...request, onAdmitted: announce }).pipe(
           Effect.tapError((error) => (error._tag === "ActionBusy" ? Effect.void : failed(error.message, ""))),
-          Effect.onInterrupt(() => failed(`the ${run.clientLeft ? "client left" : "daemon stopped"} before it had ended`, ""))
+          Effect.onInterrupt(() =>
+            failed(`the ${run.clientLeft ? "client left" : "daemon stopped"} before it had ended`, "")
+          )
         )
         yield* announce
         const error = describeExit(result, action.timeout_ms)

@@ -27,7 +27,9 @@ export const readBootstrapToken = Effect.fn("readBootstrapToken")(function* (
     ({ reason }) => new BootstrapTokenUnusable({ path, reason: `cannot be read: ${reason}` })
   )
   // Editors and `echo` end a file with a newline that is no part of the token.
-  const token = Buffer.from(bytes).toString().replace(/\r?\n$/u, "")
+  const token = Buffer.from(bytes)
+    .toString()
+    .replace(/\r?\n$/u, "")
   if (token !== "" && token.length <= tokenLengthMax) return Redacted.make(token)
   return yield* new BootstrapTokenUnusable({
     path,

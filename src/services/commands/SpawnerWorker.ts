@@ -136,7 +136,7 @@ export const make = Effect.fnUntraced(function* (
         gone: false
       }
       inFlight.set(id, command)
-      post({ _tag: "Spawn", id, spec })
+      post({ _tag: "Spawn", id, spec: messageOf(spec) })
       const pid = yield* Deferred.await(command.spawned).pipe(
         Effect.onError(() => Effect.sync(() => inFlight.delete(id))),
         Effect.tapError(({ reason }) =>
@@ -187,6 +187,17 @@ const signal = (command: InFlight, name: GroupSignal): boolean => {
     return false
   }
 }
+
+/** A caller's spec may carry more than a message can: effects, for one. */
+const messageOf = ({ argv, cwd, env, gid, headBytes, tailBytes, uid }: CommandSpec): CommandSpec => ({
+  argv,
+  cwd,
+  env,
+  gid,
+  headBytes,
+  tailBytes,
+  uid
+})
 
 /** Error codes of spawn(2), execve(2) and node's own checks. */
 const reasons: Readonly<Record<string, typeof SpawnReason.Type>> = {

@@ -24,7 +24,7 @@ export class ProcessLog extends Context.Service<
     /** One line for each request, at level info. */
     readonly request: (atMs: number, entry: RequestEntry) => void
     readonly configure: (settings: LogSettings) => Effect.Effect<void>
-    /** Lines lost because nobody read them fast enough. */
+    /** Lines lost because nobody read them fast enough, or because a write failed. */
     readonly dropped: () => number
   }
 >()("systemapi/services/log/ProcessLog") {}

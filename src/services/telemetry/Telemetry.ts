@@ -4,6 +4,7 @@
  *
  * Loaded only when it is configured: the exporter and its HTTP client would double what an idle daemon loads.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -48,7 +49,7 @@ const sampleEvery = "10 seconds"
 const headersBytesMax = 64 * 1024
 
 /** At stop: a collector that does not answer is not waited for. */
-const flushDeadline = "2 seconds"
+const flushDeadline = Duration.seconds(2)
 
 const header = /^([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*(.*?)[ \t]*$/u
 

@@ -41,6 +41,9 @@ const makeApp = (outcome: Outcome = open) => {
       route("POST", "/changes", ok),
       route("GET", "/fails", () => Effect.fail(failure(418, "a teapot", { "x-pot": "tea" }))),
       route("GET", "/dies", () => Effect.die(new Error("the secret reason"))),
+      route("GET", "/throws", () => {
+        throw new Error("the secret reason")
+      }),
       route("GET", "/slow", () => Effect.as(Effect.sleep("2 seconds"), HttpServerResponse.text("late"))),
       route("GET", "/interrupted", () => Effect.interrupt),
       route("POST", "/read", (call) =>
@@ -90,11 +93,14 @@ describe("errors", () => {
 
   it.effect("that nobody foresaw are 500 and tell the client nothing", () =>
     Effect.gen(function* () {
-      const { call, observed } = makeApp()
-      const { status, text } = yield* call("/dies")
-      assert.strictEqual(status, 500)
-      assert.deepStrictEqual(errorOf(text), { code: 500, message: "Internal server error" })
-      assert.deepStrictEqual(observed, [["/dies", 500, 0]])
+      for (const path of ["/dies", "/throws"]) {
+        const { call, observed, requests } = makeApp()
+        const { status, text } = yield* call(path)
+        assert.strictEqual(status, 500)
+        assert.deepStrictEqual(errorOf(text), { code: 500, message: "Internal server error" })
+        assert.deepStrictEqual(observed, [[path, 500, 0]])
+        assert.strictEqual(requests.length, 1)
+      }
     })
   )
 

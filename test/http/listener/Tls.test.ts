@@ -225,10 +225,7 @@ describe("HTTP/2", () => {
       )
       const cancelled = yield* Effect.forkChild(ask(second, { ":path": "/gate" }))
       yield* Queue.takeN(served.waiting, 3)
-      assert.strictEqual(
-        yield* Effect.flip(ask(second, { ":path": "/more" })),
-        Http2.constants.NGHTTP2_REFUSED_STREAM
-      )
+      assert.strictEqual(yield* Effect.flip(ask(second, { ":path": "/more" })), Http2.constants.NGHTTP2_REFUSED_STREAM)
       assert.strictEqual(
         yield* Effect.flip(ask(first, { ":method": "CONNECT", ":authority": "x:1" })),
         Http2.constants.NGHTTP2_REFUSED_STREAM

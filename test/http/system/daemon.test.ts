@@ -1,11 +1,17 @@
 import { readFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { Supervisor } from "../../../src/actors/kernel/Supervisor.ts"
 import { ActorEntry, Info, Readiness } from "../../../src/http/api/Daemon.ts"
+import { Call } from "../../../src/http/edge/Call.ts"
+import { systemRoutes } from "../../../src/http/system/systemRoutes.ts"
+import { BasicSecret } from "../../../src/services/auth/BasicSecret.ts"
 import { StorageFull } from "../../../src/services/storage/EventStorage.ts"
 import { makeApp } from "../../harness/app.ts"
 
@@ -172,6 +178,53 @@ describe("the password", () => {
       )
       assert.strictEqual(set.status, 200)
       assert.strictEqual((yield* call("/api/v1/set-basic-auth", setSecret("next", basic("mine")))).status, 200)
+    })
+  )
+
+  it.effect("cannot be had by guessing the bootstrap token, which is right at any time", () =>
+    Effect.gen(function* () {
+      const { call } = yield* makeApp({ secret: true, bootstrapToken: "token-of-the-owner" })
+      const given = (token: string) => call("/api/v1/set-basic-auth", setSecret("mine", { "x-bootstrap-token": token }))
+      // No token is no guess: clients ask so whether one is needed.
+      for (let i = 0; i < 20; i++) {
+        const { headers, status } = yield* call("/api/v1/set-basic-auth", setSecret("mine"))
+        assert.deepStrictEqual([status, headers["www-authenticate"]], [401, 'Basic realm="system-api"'])
+      }
+      const wrong = yield* given("guess")
+      assert.deepStrictEqual([wrong.status, wrong.headers["www-authenticate"]], [401, 'Basic realm="system-api"'])
+      let limited = wrong
+      for (let i = 0; i < 20; i++) limited = yield* given(`guess ${i}`)
+      assert.strictEqual(limited.status, 429)
+      assert.match(limited.headers["retry-after"] ?? "", /^[1-9]\d*$/u)
+      assert.strictEqual((yield* given("token-of-the-owner")).status, 200)
+    })
+  )
+
+  it.effect("that is set is told, also when the client leaves before its answer", () =>
+    Effect.gen(function* () {
+      const { config, context, storage } = yield* makeApp({ secret: true })
+      const writing = yield* Deferred.make<void>()
+      const written = yield* Deferred.make<void>()
+      const slow = BasicSecret.of({
+        ...Context.get(context, BasicSecret),
+        set: () =>
+          Effect.uninterruptible(Effect.andThen(Deferred.succeed(writing, undefined), Deferred.await(written)))
+      })
+      const routes = yield* Effect.provideContext(
+        systemRoutes(config, () => []),
+        Context.add(context, BasicSecret, slow)
+      )
+      const route = routes.find(({ path }) => path === "/api/v1/set-basic-auth") ?? assert.fail("no such route")
+      const request = HttpServerRequest.fromWeb(new Request("http://localhost/", setSecret("first")))
+      const setting = yield* Effect.forkChild(route.handler(new Call(request, "id")))
+      yield* Deferred.await(writing)
+      const left = yield* Effect.forkChild(Fiber.interrupt(setting), { startImmediately: true })
+      yield* Deferred.succeed(written, undefined)
+      yield* Fiber.join(left)
+      assert.deepStrictEqual(
+        storage.events.map(({ message }) => message),
+        ["[system-api] basic auth secret updated."]
+      )
     })
   )
 

@@ -37,6 +37,31 @@ describe("the OpenAPI document", () => {
     })
   )
 
+  it("says every status that the edge and the endpoints answer", () => {
+    const statusesOf = (method: string, path: string) =>
+      operations.find((operation) => operation.method === method && operation.path === path)?.statuses ?? []
+    for (const { path, statuses } of operations) assert.include(statuses, "429", path)
+    for (const [method, path] of [
+      ["GET", "/api/v1/new_event"],
+      ["GET", "/api/v1/actions/{action}"],
+      ...operations.filter(({ method }) => method === "POST").map(({ method, path }) => [method, path] as const)
+    ] as const) {
+      assert.include(statusesOf(method, path), "403", path)
+    }
+    assert.notInclude(statusesOf("GET", "/livez"), "403")
+    assert.include(statusesOf("GET", "/api/v1/actions/{action}"), "405")
+    assert.includeMembers([...statusesOf("POST", "/api/v1/set-basic-auth")], ["409", "429"])
+  })
+
+  it("holds every shape it refers to", () => {
+    const text = JSON.stringify(openApi())
+    const names = new Set([...text.matchAll(/"#\/components\/schemas\/(\w+)"/gu)].map(([, name]) => name))
+    assert.isAbove(names.size, 10)
+    const components = openApi()["components"]
+    const defined = entries(isObject(components) ? components["schemas"] : {}).map(([name]) => name)
+    assert.includeMembers(defined, [...names])
+  })
+
   it("names each operation, and once", () => {
     assert.isAbove(operations.length, 15)
     for (const { path, statuses, summary } of operations) {

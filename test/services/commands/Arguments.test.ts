@@ -153,12 +153,21 @@ describe("a declaration", () => {
     assert.include(problem(force, force), "name: is given twice")
     assert.include(problem({ name: "a", type: "string", pattern: "[" }), "not a regular expression")
     assert.include(problem({ name: "a", type: "string", pattern: "a)|(b" }), "not a regular expression")
-    assert.include(problem({ name: "a", type: "string", max_length: -1 }), "max_length: found -1, allowed: an integer from 0 to 65536")
+    assert.include(
+      problem({ name: "a", type: "string", max_length: -1 }),
+      "max_length: found -1, allowed: an integer from 0 to 65536"
+    )
     assert.include(problem({ name: "a", type: "enum", values: [] }), "at least one value")
     assert.include(problem({ name: "a", type: "enum", values: ["\0"] }), "cannot be passed")
-    assert.include(problem({ name: "a", type: "int", min: 2, max: 1 }), "min: found 2, allowed: at most max, which is 1")
+    assert.include(
+      problem({ name: "a", type: "int", min: 2, max: 1 }),
+      "min: found 2, allowed: at most max, which is 1"
+    )
     assert.include(problem({ name: "a", type: "int", min: 0.5 }), "min: found 0.5, allowed: an integer")
-    assert.include(problem({ name: "a", type: "int", min: 2, default: 1 }), "default: found 1, allowed: a whole number from 2 to")
+    assert.include(
+      problem({ name: "a", type: "int", min: 2, default: 1 }),
+      "default: found 1, allowed: a whole number from 2 to"
+    )
     assert.include(problem({ name: "a", type: "string", pattern: "x", default: "y" }), 'default: found "y", allowed: ')
     const many = Array.from({ length: argumentsMax + 1 }, (_, n): ArgumentDeclaration => ({
       name: `a${n}`,

@@ -4,6 +4,7 @@ import * as fs from "node:fs/promises"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import { Disk } from "../../../src/services/files/Disk.ts"
 import { ensure, load, renew } from "../../../src/services/tls/Certificate.ts"
@@ -43,6 +44,21 @@ describe("Certificate.ensure", () => {
       assert.strictEqual(again.fingerprint256, made.fingerprint256)
       assert.strictEqual(again.notAfter, made.notAfter)
       assert.notInclude(JSON.stringify(again), "PRIVATE KEY")
+    }).pipe(Effect.provide(Disk.layer))
+  )
+
+  it.live("says for which hosts it made one, also where none is configured", () =>
+    Effect.gen(function* () {
+      for (const [hosts, names] of [
+        [["example.org", "", "10.0.0.1"], "DNS:example.org, IP Address:10.0.0.1"],
+        [[], "DNS:localhost"]
+      ] as const) {
+        const { files } = yield* inFolder
+        const lines: Array<string> = []
+        const logger = Logger.make(({ message }) => void lines.push([message].flat().join(" ")))
+        yield* Effect.provide(ensure({ ...files, hosts }), Logger.layer([logger]))
+        assert.deepStrictEqual(lines, [`made a self-signed TLS certificate ${files.certPath} for ${names}`])
+      }
     }).pipe(Effect.provide(Disk.layer))
   )
 
