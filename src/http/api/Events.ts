@@ -68,7 +68,7 @@ export class EventsGroup extends HttpApiGroup.make("events")
     HttpApiEndpoint.get("newEvent", "/api/v1/new_event", {
       query: { message: Schema.optionalKey(Schema.String) },
       success: HttpApiSchema.Empty(200),
-      error: [Unauthorized, StoreIsFull, Unavailable]
+      error: [Unauthorized, TooLarge, StoreIsFull, Unavailable]
     })
       .annotate(OpenApi.Summary, "Record an event")
       .annotate(

@@ -8,7 +8,7 @@
 import type * as Http from "node:http"
 import type * as Http2 from "node:http2"
 import type * as Net from "node:net"
-import { asBytes, type Refusal, throughHttp1 } from "./Answers.ts"
+import { asBytes, type Refusal } from "./Answers.ts"
 
 /** A request of HTTP/1 and its answer. */
 export interface Http1Exchange {
@@ -147,7 +147,7 @@ export class Connection {
       this.destroy()
     } else {
       this.endingSince = now
-      throughHttp1(faulty.response, refusal)
+      this.socket.end(asBytes(refusal))
     }
   }
 

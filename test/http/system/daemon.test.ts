@@ -207,8 +207,7 @@ describe("the password", () => {
       const written = yield* Deferred.make<void>()
       const slow = BasicSecret.of({
         ...Context.get(context, BasicSecret),
-        set: () =>
-          Effect.uninterruptible(Effect.andThen(Deferred.succeed(writing, undefined), Deferred.await(written)))
+        set: () => Effect.uninterruptible(Effect.andThen(Deferred.succeed(writing, undefined), Deferred.await(written)))
       })
       const routes = yield* Effect.provideContext(
         systemRoutes(config, () => []),

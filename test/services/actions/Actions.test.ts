@@ -22,11 +22,11 @@ import { exited, makeFakeSpawner } from "../commands/support.ts"
 
 const text = `
 [actions.plain]
-command = ["/bin/plain", "-v"]
+argv = ["/bin/plain", "-v"]
 concurrency = 1
 queue_length = 0
 [actions.bound]
-command = ["/bin/bound"]
+argv = ["/bin/bound"]
 on_client_gone = "terminate"
 `
 
