@@ -158,24 +158,30 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
         Effect.andThen(refuse(appends, new StoreFailed({ reason: lost.reason, stored: "unknown" })), Effect.fail(lost))
     })
 
-  /** Where nobody writes, nobody would notice that the store takes events again. */
-  const orProbe = (taken: Effect.Effect<ReadonlyArray<Append>>) =>
-    Effect.timeoutOrElse(taken, {
-      duration: probeEvery,
-      orElse: () =>
-        Effect.map(Clock.currentTimeNanos, (receivedAt): ReadonlyArray<Append> => {
-          const message = "[system-api] the event store takes events again"
-          const run = { receivedAt, source: daemonSource, who: undefined, level: "info", fields: undefined } as const
-          return [{ runs: [{ ...run, messages: [message] }], reply: Deferred.makeUnsafe() }]
+  /** Where nobody writes, nobody would notice that the store takes events again. One probe waits at a time. */
+  let probing = false
+  const probe = Effect.gen(function* () {
+    yield* Effect.sleep(probeEvery)
+    if (degraded === undefined || probing) return
+    probing = true
+    const receivedAt = yield* Clock.currentTimeNanos
+    const shared = { receivedAt, source: daemonSource, who: undefined, level: "info", fields: undefined } as const
+    const run = { ...shared, messages: ["[system-api] the event store takes events again"] }
+    yield* Effect.ignore(mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs: [run], reply }))).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          probing = false
         })
-    })
+      )
+    )
+  })
 
   const run = Effect.gen(function* () {
     yield* catchUp
+    yield* Effect.forkChild(Effect.forever(probe))
     while (true) {
-      const taken = mailbox.takeUpTo(transactionAppendsMax)
-      const appends = degraded === undefined ? yield* taken : yield* orProbe(taken)
-      for (const transaction of transactionsOf(appends)) yield* handle(transaction)
+      for (const transaction of transactionsOf(yield* mailbox.takeUpTo(transactionAppendsMax)))
+        yield* handle(transaction)
     }
   })
 
