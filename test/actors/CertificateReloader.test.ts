@@ -91,7 +91,10 @@ describe("CertificateReloader", () => {
           })
         )
       const context = yield* Layer.build(
-        Layer.mergeAll(reloader("a"), reloader("b")).pipe(Layer.provide(Disk.layer), Layer.provideMerge(Supervisor.layer))
+        Layer.mergeAll(reloader("a"), reloader("b")).pipe(
+          Layer.provide(Disk.layer),
+          Layer.provideMerge(Supervisor.layer)
+        )
       )
       assert.sameMembers(
         (yield* Context.get(context, Supervisor).report).map(({ name }) => name),

@@ -19,6 +19,10 @@ const blockOf = (seq: number): number => Math.floor(seq / blockEvents)
 /** Rows retention deletes in one request: about 10 ms of the store's thread, so that appends are not held up. */
 const retainRowsMax = 5000
 
+/** What one page of a search may read: some 20 ms of the store's thread. */
+const searchedBytesMax = 16 * 1024 * 1024
+const searchedRowsMin = 16
+
 /** What the other columns and SQLite itself add to a row, about: it decides how much one slice of retention removes. */
 const rowBytes = 64
 
@@ -97,7 +101,7 @@ export class EventTable {
     const start = this.startOf(range, low, high)
     if (start === undefined) return { tag: "scanned", rows: [], through: range.newestFirst ? low : high, done: true }
     const filtered = range.since !== null || range.until !== null || hasFilters(range)
-    const span = filtered ? pageRowsMax : Math.min(pageRowsMax, range.limit)
+    const span = filtered ? this.searchedRows() : Math.min(pageRowsMax, range.limit)
     const from = range.newestFirst ? Math.max(low, start - span + 1) : start
     const to = range.newestFirst ? start : Math.min(high, start + span - 1)
     const rows: Array<WireRow> = []
@@ -172,6 +176,12 @@ export class EventTable {
       if (left <= 0) break
     }
     return seq
+  }
+
+  /** How many rows a search may look at: fewer where they are large, by what they weigh on average. */
+  private searchedRows(): number {
+    const average = this.bytes() / Math.max(1, this.last - this.first + 1)
+    return Math.max(searchedRowsMin, Math.min(pageRowsMax, Math.floor(searchedBytesMax / average)))
   }
 
   private overweight(limits: RetainLimits): boolean {

@@ -37,7 +37,6 @@ const start = Effect.gen(function* () {
   const { config } = yield* load(path, {})
   const recorded: Array<string> = []
   const spawner = yield* makeFakeSpawner
-  yield* Effect.addFinalizer(() => spawner.endAll)
   const below = yield* Layer.build(
     Layer.mergeAll(
       CommandExecutor.layer.pipe(Layer.provide([Supervisor.layer, spawner.layer])),
@@ -46,6 +45,8 @@ const start = Effect.gen(function* () {
       NodeFileSystem.layer
     )
   )
+  // Before the executor waits for what runs.
+  yield* Effect.addFinalizer(() => spawner.endAll)
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = yield* Layer.buildWithScope(Layer.provide(Actions.layer, Layer.succeedContext(below)), scope)
   const actions = Context.get(context, Actions)

@@ -44,7 +44,13 @@ const start = Effect.fnUntraced(function* (disk: Layer.Layer<Disk> = Disk.layer)
         CurrentConfig.layer(loaded.config),
         mockEventLog({ record: (message) => Effect.sync(() => void recorded.push(message)) }),
         Uploads.layer.pipe(Layer.provide(disk)),
-        Layer.mock(Actions, { run: (name) => Effect.as(Effect.sync(() => recorded.push(`ran ${name}`)), well) }),
+        Layer.mock(Actions, {
+          run: (name) =>
+            Effect.as(
+              Effect.sync(() => recorded.push(`ran ${name}`)),
+              well
+            )
+        }),
         NodeFileSystem.layer
       ])
     )

@@ -74,7 +74,11 @@ describe("the export of logs", () => {
 describe("the file of headers", () => {
   const failure = (headersPath: string) =>
     Telemetry.layer({ url: "http://127.0.0.1:1", headersPath, serviceName: "test", version: "1" }).pipe(
-      Layer.provide([Metrics.layer, Disk.layer, Layer.succeed(CurrentConfig, { get: () => assert.fail("not asked"), set: () => {} })]),
+      Layer.provide([
+        Metrics.layer,
+        Disk.layer,
+        Layer.succeed(CurrentConfig, { get: () => assert.fail("not asked"), set: () => {} })
+      ]),
       Layer.build,
       Effect.scoped,
       Effect.flip,
