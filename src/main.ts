@@ -6,15 +6,21 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import { run } from "./cli/Cli.ts"
+import { hangUps } from "./services/config/hangUps.ts"
 
 const load = <A>(module: () => Promise<A>) => Effect.promise(module)
 
 const program = run<{ readonly message: string }, never>(
   {
+    // Before the daemon's code is even loaded: from its first moment SIGHUP means reload, not the end.
     serve: (options) =>
-      Effect.flatMap(
-        load(() => import("./cli/serve.ts")),
-        ({ serve }) => serve(options)
+      Effect.scoped(
+        Effect.flatMap(hangUps, (signals) =>
+          Effect.flatMap(
+            load(() => import("./cli/serve.ts")),
+            ({ serve }) => serve(options, signals)
+          )
+        )
       ),
     exportEvents: (options) =>
       Effect.flatMap(

@@ -2,15 +2,18 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Queue from "effect/Queue"
 import { Supervisor } from "../actors/kernel/Supervisor.ts"
 import { load } from "../services/config/ConfigFile.ts"
-import { hangUps } from "../services/config/hangUps.ts"
 import type { ServeOptions } from "./Cli.ts"
 import * as Daemon from "./Daemon.ts"
 import { version } from "./version.ts"
 
-export const serve = Effect.fn("serve")(function* ({ config: path, flags }: ServeOptions) {
-  const source = { path, env: process.env, flags, signals: yield* hangUps }
+export const serve = Effect.fn("serve")(function* (
+  { config: path, flags }: ServeOptions,
+  signals: Queue.Dequeue<void>
+) {
+  const source = { path, env: process.env, flags, signals }
   const { config, warnings } = yield* load(path, process.env, flags)
   for (const warning of warnings) yield* Console.error(`warning: ${warning}`)
   const options = { config, version: version(), source }

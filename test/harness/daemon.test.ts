@@ -97,6 +97,23 @@ describe("the whole daemon", () => {
       assert.isTrue((yield* read).done)
     })
   )
+
+  it.live("answers who waits for a command that its stop has ended, and refuses who waits for a turn", () =>
+    Effect.gen(function* () {
+      const { log, request, stop } = yield* startDaemon({
+        sections:
+          "[limits]\nstop_timeout_ms = 2000\n[actions.long]\ncommand = 'exec sleep 60'\nconcurrency = 1\nqueue_length = 1\n"
+      })
+      const running = yield* Effect.forkChild(request("/api/v1/actions/long"))
+      yield* log.awaitAfter(0)
+      const waiting = yield* Effect.forkChild(request("/api/v1/actions/long"))
+      yield* log.awaitAfter(1)
+      yield* stop
+      const message = "Failed to execute action: long - error: signal: terminated"
+      assert.deepInclude(yield* Fiber.join(running), { status: 500, text: `{"code":500,"message":"${message}"}\n` })
+      assert.strictEqual((yield* Fiber.join(waiting)).status, 503)
+    })
+  )
 })
 
 describe("a full disk", () => {

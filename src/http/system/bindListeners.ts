@@ -6,6 +6,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
@@ -79,10 +80,12 @@ export const stopAll = (
   endCommands: Effect.Effect<void>,
   graceMs: number
 ): Effect.Effect<void> =>
-  Effect.raceFirst(
-    Effect.forEach(listeners, (one) => one.stop(graceMs), { concurrency: "unbounded", discard: true }),
-    Effect.andThen(Effect.delay(endCommands, graceMs - Math.min(answersWithinMs, graceMs / 4)), Effect.never)
-  )
+  Effect.gen(function* () {
+    const soon = graceMs - Math.min(answersWithinMs, graceMs / 4)
+    const telling = yield* Effect.forkChild(Effect.delay(endCommands, soon))
+    yield* Effect.forEach(listeners, (one) => one.stop(graceMs), { concurrency: "unbounded", discard: true })
+    yield* Fiber.interrupt(telling)
+  })
 
 /** One reloader for each pair of files, however many listeners show it. */
 const certificateOf = Effect.fnUntraced(function* (

@@ -89,8 +89,10 @@ export const oldest = (log: Log, after: number, before: number, limit: number): 
 
 /** Its first page that has an event, or its last; none of the pages before it had any. */
 export const firstPage = (log: Log, stretch: Stretch): Effect.Effect<EventPage, ReadError> =>
-  Effect.flatMap(log.query({ ...stretch, order: "oldest-first", limit: pageEvents }), (page) =>
-    page.events.length > 0 || page.done ? Effect.succeed(page) : firstPage(log, { ...stretch, after: page.through })
+  Effect.filterOrElse(
+    log.query({ ...stretch, order: "oldest-first", limit: pageEvents }),
+    (page) => page.events.length > 0 || page.done,
+    (page) => firstPage(log, { ...stretch, after: page.through })
   )
 
 /** Its pages, one after another: the next is read when the one before has been sent. */

@@ -103,10 +103,12 @@ export const layer = ({ headersPath, serviceName, url, version }: TelemetryOptio
         shutdownTimeout: flushDeadline
       })
       const exporters = Layer.mergeAll(
-        Logger.layer([logger(to("/v1/logs"))], { mergeWithExisting: true }),
+        Logger.layer([logger(to("/v1/logs"))], { mergeWithExisting: true }).pipe(
+          Layer.provide(OtlpExporter.layerFlusher)
+        ),
         OtlpMetrics.layer(to("/v1/metrics")),
         OtlpTracer.layer(to("/v1/traces"))
-      ).pipe(Layer.provide([OtlpExporter.layerFlusher, OtlpSerialization.layerJson, FetchHttpClient.layer]))
+      ).pipe(Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer]))
       return Layer.provideMerge(sampler, exporters)
     })
   )
