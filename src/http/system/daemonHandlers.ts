@@ -1,4 +1,5 @@
 /** What the daemon says of itself, and its one password, over HTTP. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Supervisor } from "../../actors/kernel/Supervisor.ts"
@@ -35,6 +36,9 @@ export interface DaemonServices {
   }>
 }
 
+/** A FIFO that cannot be seen is looked for every second: an error this old is over. */
+const pipeErrorFreshMs = 5000
+
 /** Longer secrets are refused anyway (BasicSecret), but by name. */
 const secretBodyMax = 64 * 1024
 
@@ -45,7 +49,7 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
   const answerAlive: Handler = () => Effect.succeed(alive)
 
   const readyz: Handler = () =>
-    Effect.map(supervisor.report, (actors) => {
+    Effect.map(Effect.zip(supervisor.report, Clock.currentTimeMillis), ([actors, now]) => {
       const problems = actors
         .filter(({ state }) => state !== "running")
         .map(
@@ -54,6 +58,12 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
         )
       const degraded = log.degraded()
       if (degraded !== undefined) problems.push(degraded)
+      for (const { blocked, lastError, source } of services.pipes.stats()) {
+        if (blocked !== undefined) problems.push(`pipe:${source} waits for the log: ${blocked}`)
+        else if (lastError !== undefined && now - lastError.atMs < pipeErrorFreshMs) {
+          problems.push(`pipe:${source}: ${lastError.message}`)
+        }
+      }
       const body: typeof Readiness.Type = { status: problems.length === 0 ? "ok" : "degraded", problems }
       return jsonResponse(body, problems.length === 0 ? 200 : 503)
     })

@@ -30,26 +30,31 @@ const pieceEvents = 1000
 /** Parameters of the other reads that would mean nothing here. */
 const notHere = ["before", "limit", "wait", "format", "until"]
 
+/** A client that knows of later events than there are has seen another log: it is told, and goes on with this one. */
+const aheadOf = (last: number, from: number | undefined, as: Rendering): string =>
+  from === undefined || from <= last ? "" : as.gap(last + 1, from, "not in this log")
+
 interface Rendering {
   readonly contentType: string
   readonly event: (event: Event) => string
-  readonly gap: (from: number, to: number) => string
+  readonly gap: (from: number, to: number, reason?: string) => string
   readonly keepAlive: string
 }
 
-const gapJson = (from: number, to: number) => JSON.stringify({ from, to, reason: "removed by retention" })
+const gapJson = (from: number, to: number, reason = "removed by retention") => JSON.stringify({ from, to, reason })
 
 const sse: Rendering = {
   contentType: "text/event-stream",
   event: (event) => `id: ${event.seq}\ndata: ${eventJson(event)}\n\n`,
-  gap: (from, to) => `id: ${to}\nevent: gap\ndata: ${gapJson(from, to)}\n\n`,
+  gap: (from, to, reason) =>
+    `id: ${reason === undefined ? to : from - 1}\nevent: gap\ndata: ${gapJson(from, to, reason)}\n\n`,
   keepAlive: ": keep-alive\n\n"
 }
 
 const ndjson: Rendering = {
   contentType: "application/x-ndjson",
   event: (event) => `${eventJson(event)}\n`,
-  gap: (from, to) => `{"gap":${gapJson(from, to)}}\n`,
+  gap: (from, to, reason) => `{"gap":${gapJson(from, to, reason)}}\n`,
   keepAlive: "\n"
 }
 
@@ -122,7 +127,7 @@ export const makeEventStream = (log: EventLog["Service"]): Handler => {
       )
     return Effect.flatMap(stopping, (end) =>
       from !== undefined || tail === undefined
-        ? Effect.succeed(respond(from ?? last, "", end))
+        ? Effect.succeed(respond(Math.min(from ?? last, last), aheadOf(last, from, as), end))
         : Effect.map(
             orStoreFailure(collectNewest(log, 0, Number.MAX_SAFE_INTEGER, tail, filters)),
             ({ events, through }) => respond(through, events.map(as.event).join(""), end)

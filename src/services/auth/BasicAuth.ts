@@ -1,7 +1,8 @@
 /**
  * Decides who a request comes from by its `Authorization` header: the user is `admin`, the password the stored secret.
  *
- * The order, which keeps guessing slow without ever locking the right password out:
+ * The order, which keeps guessing slow without locking the right password out; only in the slow formats, and only until
+ * the right password has come once since the start, a flood from its own network can make it wait:
  * 1. no secret set: open, whatever credentials come;
  * 2. no credentials: unauthorized, which is no failure (clients ask so whether they need any);
  * 3. what microseconds can tell (the sha256 form, or a password just accepted): right is let in whatever the budget,

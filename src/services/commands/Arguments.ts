@@ -9,6 +9,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { matchWithin } from "./matchWithin.ts"
 
 /** A command with more arguments than this wants a file. */
 export const argumentsMax = 32
@@ -38,7 +39,7 @@ export type ArgumentDeclaration = Common &
   (
     | {
         readonly type: "string"
-        /** A regular expression that the whole value must match. It is the operator's: a slow one slows only him. */
+        /** A regular expression that the whole value must match, within a deadline (matchWithin). */
         readonly pattern?: string | undefined
         readonly max_length?: number | undefined
       }
@@ -169,7 +170,7 @@ const checkOf = (declaration: ArgumentDeclaration): Pick<Check, "kind" | "allowe
         accept: (value) => {
           // Length first: a pattern never sees more than it was meant for.
           if (typeof value !== "string" || !isPlainText(value) || Buffer.byteLength(value) > maxLength) return undefined
-          return whole === undefined || whole.test(value) ? value : undefined
+          return whole === undefined || matchWithin(whole, value) ? value : undefined
         }
       }
     }

@@ -26,6 +26,8 @@ export const storeFile = (directory: string): string => join(directory, "store.s
 
 export class ForeignStore extends Error {}
 
+export class StoreRemoved extends Error {}
+
 /** Holds until the process ends, however it ends: the lock is the kernel's. */
 export const lockStore = (directory: string): DatabaseSync => {
   const lock = new DatabaseSync(join(directory, "lock.sqlite"), { timeout: 0 })

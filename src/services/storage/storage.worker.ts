@@ -3,9 +3,10 @@
  * one, in order. Opens the store before anything else and says how that went; ends itself when its connection can no
  * longer be trusted.
  */
+import { statSync } from "node:fs"
 import { parentPort, workerData } from "node:worker_threads"
 import { EventTable } from "./EventTable.ts"
-import { lockStore, makeStoreDirectory, openStore } from "./openStore.ts"
+import { lockStore, makeStoreDirectory, openStore, storeFile, StoreRemoved } from "./openStore.ts"
 import type { StorageAnswer, StorageRequest, StorageValue } from "./protocol.ts"
 import { faultOf } from "./sqliteFault.ts"
 
@@ -18,13 +19,27 @@ const open = (directory: string) => {
   makeStoreDirectory(directory)
   const lock = lockStore(directory)
   const db = openStore(directory)
-  return { lock, db, table: new EventTable(db) }
+  return { lock, db, table: new EventTable(db), file: watchFile(storeFile(directory)) }
 }
 
-const serve = ({ lock, db, table }: ReturnType<typeof open>) => {
+/**
+ * A store whose file was removed under it would go on taking events that are gone with the process: what is written now
+ * must be found by whoever opens the path next.
+ */
+const watchFile = (path: string) => {
+  const { dev, ino } = statSync(path)
+  return () => {
+    const now = statSync(path, { throwIfNoEntry: false })
+    if (now?.ino !== ino || now.dev !== dev)
+      throw new StoreRemoved("its file was removed or replaced; restart the daemon")
+  }
+}
+
+const serve = ({ db, file, lock, table }: ReturnType<typeof open>) => {
   const perform = (request: StorageRequest): StorageValue => {
     switch (request.tag) {
       case "append":
+        file()
         return table.append(request.runs)
       case "scan":
         return table.scan(request.range)

@@ -83,3 +83,16 @@ describe("a request", () => {
     })
   )
 })
+
+it.effect("a follower that is ahead of the log is told, and goes on with this one", () =>
+  Effect.gen(function* () {
+    const { follow, log, waiting } = yield* makeApp()
+    yield* log.append([runOf(["old"])])
+    const { next } = yield* follow("/api/v1/events/stream", { headers: { "last-event-id": "1000" } })
+    const first = yield* next
+    assert.include(first, 'id: 1\nevent: gap\ndata: {"from":2,"to":1000,"reason":"not in this log"}\n\n')
+    assert.strictEqual(yield* waiting, 1)
+    yield* log.append([runOf(["new"])])
+    assert.include(yield* next, '"seq":2')
+  })
+)

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { writeFile } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
@@ -147,6 +147,19 @@ describe("the storage worker", () => {
     })
   )
 })
+
+it.live("a store whose file was removed under it takes nothing more, and says why", () =>
+  Effect.gen(function* () {
+    const folder = yield* temporaryFolder
+    const storage = yield* openWatched(folder)
+    yield* storage.append([runOf(["a"])])
+    yield* Effect.promise(() => rm(storeFile(folder)))
+    const error = yield* Effect.flip(storage.append([runOf(["b"])]))
+    assert.strictEqual(error._tag, "StorageFull")
+    assert.strictEqual(error.reason, "its file was removed or replaced; restart the daemon")
+    assert.strictEqual((yield* storage.state).last, 1)
+  })
+)
 
 describe("kill -9", () => {
   it.live("in the middle of appends loses nothing that was acknowledged", () =>
