@@ -1,9 +1,10 @@
 /**
  * Following the log live, as server-sent events (WHATWG HTML, "Server-sent events") or NDJSON.
  *
- * A follower is a cursor: it asks for what comes after it, sends that, and waits for the head to move. There is no queue
- * per client, so five hundred slow ones cost no memory, and whatever a slow one missed it reads from storage later. Only
- * what retention removed meanwhile is lost to it, and a `gap` record says exactly which events those were.
+ * A follower is a cursor: it asks for the page that comes after it, sends that, and waits for the head to move. There is
+ * no queue per client, so a stuck one costs a page (EventQuery.pageBytesMax) and nobody else, and whatever a slow one
+ * missed it reads from storage later. Only what retention removed meanwhile is lost to it, and a `gap` record says exactly
+ * which events those were.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
