@@ -26,7 +26,8 @@ export const serve = Effect.fn("serve")(function* (
       Effect.gen(function* () {
         const supervisor = yield* Supervisor
         yield* Effect.logInfo(`systemapi ${options.version} is ready`)
-        return yield* supervisor.join
+        // Whoever pressed Ctrl-C sees that it was heard: work in hand may take its grace.
+        return yield* Effect.onInterrupt(supervisor.join, () => Effect.logInfo("stopping"))
       }),
       context
     )
