@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
@@ -48,7 +49,7 @@ export interface AppOptions {
   readonly executor?: Partial<Executor["Service"]>
   readonly uploads?: Partial<FileUploads["Service"]>
   /** Completes when the listener begins to stop. */
-  readonly stopping?: Effect.Effect<void>
+  readonly stopping?: Deferred.Deferred<void>
 }
 
 export interface Answer {
@@ -127,7 +128,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
         HttpServerRequest.HttpServerRequest,
         HttpServerRequest.fromWeb(new Request(`http://localhost${target}`, init))
       ),
-      Effect.provideService(stopping, options.stopping ?? Effect.never),
+      Effect.provideService(stopping, options.stopping ?? Deferred.makeUnsafe<void>()),
       Effect.provideContext(context)
     )
   const call = Effect.fnUntraced(function* (target: string, init: RequestInit = {}): Effect.fn.Return<Answer> {

@@ -37,8 +37,8 @@ export class CertificateRefused extends Schema.TaggedError<CertificateRefused>()
  * Completes when the listener that serves this request begins to stop. An answer without an end of its own (an event
  * stream, a long poll) ends with it, instead of being cut after the grace.
  */
-export const stopping = Context.Reference<Effect.Effect<void>>("systemapi/http/listener/stopping", {
-  defaultValue: () => Effect.never
+export const stopping = Context.Reference<Deferred.Deferred<void>>("systemapi/http/listener/stopping", {
+  defaultValue: () => Deferred.makeUnsafe()
 })
 
 export interface ListenerOptions {
@@ -84,7 +84,7 @@ export const listen = Effect.fnUntraced(function* <E, R>(
   const requests = yield* Scope.make()
   const stopSignal = yield* Deferred.make<void>()
   const handler = yield* NodeHttpServer.makeHandler(app, { scope: requests }).pipe(
-    Effect.provideService(stopping, Deferred.await(stopSignal))
+    Effect.provideService(stopping, stopSignal)
   )
   const connections = new Connections(limits)
   const front = yield* Effect.try({

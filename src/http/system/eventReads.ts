@@ -3,6 +3,7 @@
  * who ask (RenderedTail). With parameters, a stretch of the log is streamed page by page; what must be searched for is
  * collected, up to a bound, and X-Next-After says where to go on.
  */
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -89,7 +90,9 @@ export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) =>
         return found.events.length > 0 ? Effect.succeed(found) : Effect.andThen(log.awaitAfter(found.through), look)
       }
     )
-    const enough = Effect.flatMap(stopping, (end) => Effect.race(end, Effect.sleep(Duration.seconds(waitSeconds))))
+    const enough = Effect.flatMap(stopping, (end) =>
+      Effect.race(Deferred.await(end), Effect.sleep(Duration.seconds(waitSeconds)))
+    )
     return Effect.raceFirst(
       look,
       Effect.map(enough, () => last)

@@ -51,7 +51,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
   })
   const routes: ReadonlyArray<Route> = [
     ...bind(HealthGroup, daemonHandlers.health),
-    ...bind(EventsGroup, { ...reads, ...writes, stream: makeEventStream(log) }),
+    ...bind(EventsGroup, { ...reads, ...writes, stream: yield* makeEventStream(log) }),
     ...bind(ActionsGroup, actionHandlers.actions),
     { method: "OPTIONS", path: "/api/v1/actions/:action", handler: actionHandlers.optionsOfAction, sideEffects: false },
     ...bind(UploadsGroup, actionHandlers.uploads),

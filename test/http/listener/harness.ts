@@ -84,7 +84,7 @@ export const serve = Effect.fnUntraced(function* (
         const stop = yield* stopping
         const ticks = Stream.concat(Stream.make("data: 1\n\n"), Stream.never).pipe(
           Stream.encodeText,
-          Stream.interruptWhen(stop)
+          Stream.interruptWhen(Deferred.await(stop))
         )
         return HttpServerResponse.stream(ticks, { contentType: "text/event-stream" })
       }

@@ -279,7 +279,7 @@ describe("long polling", () => {
   it.effect("answers with what it has when the daemon stops", () =>
     Effect.gen(function* () {
       const stop = yield* Deferred.make<void>()
-      const { call, waiting } = yield* makeApp({ stopping: Deferred.await(stop) })
+      const { call, waiting } = yield* makeApp({ stopping: stop })
       const polling = yield* Effect.forkChild(call("/api/v1/events?after=0&wait=60"))
       yield* waiting
       yield* Deferred.succeed(stop, undefined)
