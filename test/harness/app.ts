@@ -5,10 +5,10 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
@@ -35,6 +35,7 @@ import type { RequestEntry } from "../../src/services/log/format.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { type FakeStorage, makeFakeStorage } from "./FakeStorage.ts"
+import { incoming } from "./incoming.ts"
 import { mockProcessLog } from "./mocks.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
@@ -117,17 +118,14 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   const edge = makeEdge({
     routes,
     auth: Context.get(built, BasicAuth),
+    clock: yield* Clock.Clock,
     log: Context.get(built, ProcessLog),
     observe: (route, status) => void observed.push([route, status])
   })
 
   /** The answer, its body not read yet. */
   const open = (target: string, init: RequestInit = {}): Effect.Effect<HttpServerResponse> =>
-    edge.pipe(
-      Effect.provideService(
-        HttpServerRequest.HttpServerRequest,
-        HttpServerRequest.fromWeb(new Request(`http://localhost${target}`, init))
-      ),
+    Effect.suspend(() => edge(incoming(target, init))).pipe(
       Effect.provideService(stopping, options.stopping ?? Deferred.makeUnsafe<void>()),
       Effect.provideContext(context)
     )

@@ -1,12 +1,9 @@
 /** One request on its way through the edge: what a handler needs to know of it. */
-import * as Option from "effect/Option"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { Incoming } from "../listener/Incoming.ts"
 
 export class Call {
-  readonly request: HttpServerRequest
+  readonly request: Incoming
   readonly id: string
-  /** Client address; empty where there is none, as on a UNIX socket. */
-  readonly address: string
   /** Who asks, once that is known: `admin`, or undefined while no secret is set. */
   who: string | undefined
   /** Of the secret that let this request in; only while it is in force may the request replace it. */
@@ -16,10 +13,14 @@ export class Call {
   route = "none"
   private parsedQuery: URLSearchParams | undefined
 
-  constructor(request: HttpServerRequest, id: string) {
+  constructor(request: Incoming, id: string) {
     this.request = request
     this.id = id
-    this.address = Option.getOrElse(request.remoteAddress, () => "")
+  }
+
+  /** Client address; empty where there is none, as on a UNIX socket. */
+  get address(): string {
+    return this.request.address
   }
 
   get path(): string {
@@ -38,6 +39,7 @@ export class Call {
   }
 
   header(name: string): string | undefined {
-    return this.request.headers[name]
+    const value = this.request.headers[name]
+    return typeof value === "string" ? value : undefined
   }
 }

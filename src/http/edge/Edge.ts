@@ -5,15 +5,14 @@
  * handler did not foresee is a bug: it is logged with its cause and answered 500 without it.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { BasicAuth, Outcome } from "../../services/auth/BasicAuth.ts"
 import type { ProcessLog } from "../../services/log/ProcessLog.ts"
 import { escapeControls } from "../../services/events/render.ts"
+import type { App } from "../listener/Serving.ts"
 import { Call } from "./Call.ts"
 import { errorResponse, failure, HttpFailure } from "./HttpFailure.ts"
 import { makeRequestIds } from "./requestId.ts"
@@ -21,6 +20,7 @@ import { makeRouter } from "./Router.ts"
 import type { Route } from "./routes.ts"
 
 export interface EdgeOptions {
+  readonly clock: Clock.Clock
   readonly routes: ReadonlyArray<Route>
   readonly auth: BasicAuth["Service"]
   readonly log: ProcessLog["Service"]
@@ -37,7 +37,7 @@ const loggedPathMax = 1024
 /** What nginx logs for a client that left before its answer; never sent. */
 const clientClosedRequest = 499
 
-export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
+export const makeEdge = ({ auth, clock, log, observe, routes }: EdgeOptions): App => {
   const find = makeRouter(routes)
   const requestId = makeRequestIds()
 
@@ -80,59 +80,47 @@ export const makeEdge = ({ auth, log, observe, routes }: EdgeOptions) => {
   const answerTo = (call: Call): Effect.Effect<HttpServerResponse.HttpServerResponse, HttpFailure> => {
     try {
       const outcome = auth.authenticate({ authorization: call.header("authorization"), address: call.address })
-      return isSuccess(outcome)
-        ? dispatch(call, outcome.value)
-        : Effect.flatMap(outcome, (admitted) => dispatch(call, admitted))
+      return Effect.flatMapEager(outcome, (admitted) => dispatch(call, admitted))
     } catch (defect) {
       // A handler that throws before it returns its effect.
       return Effect.die(defect)
     }
   }
 
-  return Effect.withFiber<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>(
-    (fiber) => {
-      const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
-      const clock = fiber.getRef(Clock.Clock)
-      const started = clock.monotonicTimeNanosUnsafe()
-      const call = new Call(request, requestId(request.headers["x-request-id"]))
-      const account = (status: number) => {
-        const durationMs = Number(clock.monotonicTimeNanosUnsafe() - started) / 1e6
-        observe(call.route, status, durationMs)
-        const { address, id, path, who } = call
-        log.request(clock.currentTimeMillisUnsafe(), {
-          method: request.method,
-          path: path.length > loggedPathMax ? `${path.slice(0, loggedPathMax)}… (${path.length} characters)` : path,
-          status,
-          durationMs,
-          address,
-          who,
-          id
-        })
-      }
-      const finish = (response: HttpServerResponse.HttpServerResponse) => {
-        account(response.status)
-        return HttpServerResponse.setHeader(response, "x-request-id", call.id)
-      }
-      const answer = answerTo(call)
-      // Whatever needs no waiting (most of what health checks and metrics ask) is answered without a further step.
-      if (isSuccess(answer)) return Effect.succeed(finish(answer.value))
-      return Effect.matchCauseEffect(answer, {
-        onSuccess: (response) => Effect.succeed(finish(response)),
-        onFailure: (cause) => {
-          if (!Cause.hasInterruptsOnly(cause)) return Effect.map(answerOf(cause, call), finish)
-          account(clientClosedRequest)
-          return Effect.interrupt
-        }
+  return (request) => {
+    const started = clock.monotonicTimeNanosUnsafe()
+    const call = new Call(request, requestId(request.headers["x-request-id"]))
+    const account = (status: number) => {
+      const durationMs = Number(clock.monotonicTimeNanosUnsafe() - started) / 1e6
+      observe(call.route, status, durationMs)
+      const { address, id, path, who } = call
+      log.request(clock.currentTimeMillisUnsafe(), {
+        method: request.method,
+        path: path.length > loggedPathMax ? `${path.slice(0, loggedPathMax)}… (${path.length} characters)` : path,
+        status,
+        durationMs,
+        address,
+        who,
+        id
       })
     }
-  )
+    const finish = (response: HttpServerResponse.HttpServerResponse) => {
+      account(response.status)
+      return HttpServerResponse.setHeader(response, "x-request-id", call.id)
+    }
+    // Eager: whatever needs no waiting (what health checks ask, what is refused) is answered without a further step.
+    return Effect.matchCauseEffectEager(answerTo(call), {
+      onSuccess: (response) => Effect.succeed(finish(response)),
+      onFailure: (cause) => {
+        if (!Cause.hasInterruptsOnly(cause)) return Effect.mapEager(answerOf(cause, call), finish)
+        account(clientClosedRequest)
+        return Effect.interrupt
+      }
+    })
+  }
 }
 
-/** An effect that is its own result: Effect.succeed makes an Exit. */
-const isSuccess = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Success<A, E> =>
-  Exit.isExit(effect) && Exit.isSuccess(effect)
-
-/** Requests are served uninterruptibly (Effect's HttpEffect); a handler ends with its client. */
+/** Requests are served uninterruptibly (Serving.ts); a handler ends with its client. */
 const interruptible = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Exit.isExit(effect) ? effect : Effect.interruptible(effect)
 

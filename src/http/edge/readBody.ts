@@ -1,7 +1,6 @@
 /** Request bodies in memory, bounded: what is larger is refused before it is read, or as soon as that shows. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { constants, Http2ServerRequest } from "node:http2"
 import type { Call } from "./Call.ts"
 import { failure, type HttpFailure } from "./HttpFailure.ts"
 
@@ -11,23 +10,8 @@ const tooLarge = (maxBytes: number) => failure(413, `The body is larger than the
 const endedEarly = failure(400, "The body ended early")
 
 /** Fails where the body ended before its end: half of an upload is no file, and half of a password none either. */
-export const bodyOf = (call: Call): Stream.Stream<Uint8Array, HttpFailure> => {
-  const { source, stream } = call.request
-  const body = Stream.mapError(stream, () => endedEarly)
-  return source instanceof Http2ServerRequest ? Stream.concat(body, Stream.fromEffectDrain(wholeOrFail(source))) : body
-}
-
-/**
- * Node ends the body of an HTTP/2 stream that broke off as if it were whole. The protocol engine knows better, once it
- * is through with the frame that brought the end.
- */
-const wholeOrFail = ({ stream }: Http2ServerRequest): Effect.Effect<void, HttpFailure> =>
-  Effect.callback((resume) => {
-    setImmediate(() => {
-      const isWhole = stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE
-      resume(isWhole ? Effect.void : Effect.fail(endedEarly))
-    })
-  })
+export const bodyOf = (call: Call): Stream.Stream<Uint8Array, HttpFailure> =>
+  Stream.mapError(call.request.body, () => endedEarly)
 
 export const readBody = (call: Call, maxBytes: number): Effect.Effect<Buffer, HttpFailure> =>
   Effect.suspend(() => {

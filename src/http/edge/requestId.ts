@@ -6,8 +6,8 @@ import { randomBytes } from "node:crypto"
 
 const harmless = /^[\w.:-]{1,64}$/u
 
-export const makeRequestIds = (): ((given: string | undefined) => string) => {
+export const makeRequestIds = (): ((given: string | ReadonlyArray<string> | undefined) => string) => {
   const prefix = randomBytes(6).toString("base64url")
   let count = 0
-  return (given) => (given !== undefined && harmless.test(given) ? given : `${prefix}-${(count++).toString(36)}`)
+  return (given) => (typeof given === "string" && harmless.test(given) ? given : `${prefix}-${(count++).toString(36)}`)
 }

@@ -7,7 +7,7 @@ import * as Http from "node:http"
 import type * as Http2 from "node:http2"
 
 export interface Refusal {
-  readonly code: 400 | 405 | 408 | 413 | 417 | 431 | 503
+  readonly code: 400 | 405 | 408 | 413 | 417 | 431 | 500 | 503
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -42,6 +42,11 @@ export const allConnectionsBusy: Refusal = {
   message: "All connections are busy",
   headers: { "retry-after": "1" }
 }
+
+/** The handler ended without an answer: by a fault of its own, or because it was told to. */
+export const internalError: Refusal = { code: 500, message: "Internal server error" }
+
+export const notServed: Refusal = { code: 503, message: "The request was given up", headers: { "retry-after": "1" } }
 
 const body = (refusal: Refusal): Buffer => Buffer.from(JSON.stringify({ code: refusal.code, message: refusal.message }))
 

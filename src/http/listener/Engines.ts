@@ -125,7 +125,9 @@ const makeHttp1 = (connections: Connections, limits: ListenerLimits, handler: Ha
     requireHostHeader: false,
     headersTimeout: 0,
     requestTimeout: 0,
-    keepAliveTimeout: 0
+    keepAliveTimeout: 0,
+    // A request that has no body gets no stream that must be read to its end.
+    optimizeEmptyRequests: true
   })
   // One more than is allowed: Node drops what is above in silence, and we refuse it.
   server.maxHeadersCount = limits.headerFields + 1

@@ -21,7 +21,9 @@ import {
 } from "./Answers.ts"
 import { type Connection, type Http1Exchange, type Http2Exchange, Progress } from "./Connection.ts"
 import type { Connections } from "./Connections.ts"
+import { hasBody } from "./Incoming.ts"
 import type { ListenerLimits } from "./Limits.ts"
+import { dropUnread } from "./UnreadBody.ts"
 
 export type Handler = (
   request: Http.IncomingMessage | Http2.Http2ServerRequest,
@@ -60,6 +62,7 @@ export const attachHttp1 = (
       refusal: objection(request, expectation)
     }
     if (expectation === "continue") holdContinue(exchange)
+    if (hasBody(request)) dropUnread(connection, exchange, connections.clock)
     response.on("close", () => {
       if (connection.current !== exchange) return
       connections.endExchange(connection, exchange)

@@ -6,15 +6,11 @@
  * and no more. Endless answers take `stopping` as their end. A failed bind is a `ListenFailed`; after it nothing that
  * a client does can fail the listener.
  */
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
-import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { format, type ListenAddress } from "../../services/config/ListenAddress.ts"
@@ -23,6 +19,7 @@ import { Connections, type ListenerStats } from "./Connections.ts"
 import { watch } from "./Deadlines.ts"
 import { type Certificate, makeFront, tlsOptions } from "./Engines.ts"
 import { defaultLimits, type ListenerLimits } from "./Limits.ts"
+import { type App, serve } from "./Serving.ts"
 
 /** A new certificate cannot be used; the one before stays in use. */
 export class CertificateRefused extends Schema.TaggedError<CertificateRefused>()("CertificateRefused", {
@@ -67,28 +64,22 @@ const socketModeDefault = 0o660
 /** Interrupted handlers run their finalizers; one that takes longer must not hold up the end of the daemon. */
 const handlersEndWithin = Duration.seconds(1)
 
-/**
- * Serves until the scope closes, or `stop`. A handler is interrupted when its client goes away, where it allows it: an
- * application runs uninterruptible, and the routes of an HttpRouter are interruptible unless they say otherwise.
- */
-export const listen = Effect.fnUntraced(function* <E, R>(
+/** Serves until the scope closes, or `stop`. What the application marks as interruptible ends when its client leaves. */
+export const listen = Effect.fnUntraced(function* (
   options: ListenerOptions,
-  app: Effect.Effect<HttpServerResponse, E, R>
-): Effect.fn.Return<BoundListener, ListenFailed, Scope.Scope | Exclude<R, HttpServerRequest | Scope.Scope>> {
+  app: App
+): Effect.fn.Return<BoundListener, ListenFailed, Scope.Scope> {
   const limits: ListenerLimits = { ...defaultLimits, ...options.limits }
   const { address, certificate } = options
   if (address._tag === "Unix" && certificate !== undefined) {
     return yield* failed(address, "TLS is not served on a UNIX socket")
   }
   const scope = yield* Effect.scope
-  const requests = yield* Scope.make()
   const stopSignal = yield* Deferred.make<void>()
-  const handler = yield* NodeHttpServer.makeHandler(app, { scope: requests }).pipe(
-    Effect.provideService(stopping, stopSignal)
-  )
+  const serving = serve(app, Context.add(yield* Effect.context<never>(), stopping, stopSignal))
   const connections = new Connections(limits)
   const front = yield* Effect.try({
-    try: () => makeFront(connections, limits, certificate, handler),
+    try: () => makeFront(connections, limits, certificate, serving.handler),
     catch: (error) => failed(address, error)
   })
   const bound = yield* bind(front.server, address, options.socketMode ?? socketModeDefault)
@@ -115,7 +106,7 @@ export const listen = Effect.fnUntraced(function* <E, R>(
       yield* stop(0)
       deadlines.stop()
       // Outlives this finalizer only where a handler refuses to be interrupted, and then until that handler ends.
-      const closing = yield* Effect.forkDetach(Scope.close(requests, Exit.void))
+      const closing = yield* Effect.forkDetach(serving.end)
       yield* Effect.timeoutOption(Fiber.await(closing), handlersEndWithin)
     })
   )

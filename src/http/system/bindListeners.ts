@@ -4,6 +4,7 @@
  * At the stop all of them end together, within one grace: no new work from then on, what is in hand may be finished.
  * Shortly before the grace is over the commands that still run are ended, so that who waits for one gets its answer.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -22,6 +23,7 @@ import type { Certificate } from "../../services/tls/Certificate.ts"
 import { ServerCertificate } from "../../services/tls/ServerCertificate.ts"
 import { makeEdge } from "../edge/Edge.ts"
 import type { Route } from "../edge/routes.ts"
+import { traced } from "../edge/tracing.ts"
 import type { ListenerLimits } from "../listener/Limits.ts"
 import { type BoundListener, listen } from "../listener/Listener.ts"
 import type { DaemonServices } from "./daemonHandlers.ts"
@@ -43,7 +45,9 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
   const bound: Array<BoundListener & { readonly tls: boolean }> = []
   const seen = (): Listeners =>
     bound.map(({ address, stats, tls }) => ({ address: format(address), tls, connections: stats().open }))
-  const app = makeEdge({ routes: yield* routesOf(seen), auth, log, observe: metrics.observeRequest })
+  const clock = yield* Clock.Clock
+  const routes = yield* routesOf(seen)
+  const app = yield* traced(makeEdge({ routes, auth, clock, log, observe: metrics.observeRequest }))
 
   const certificates = new Map<string, ServerCertificate["Service"]>()
   for (const listener of config.listeners) {

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as TestClock from "effect/testing/TestClock"
 import type { Call } from "../../../src/http/edge/Call.ts"
@@ -12,10 +12,11 @@ import { readBody } from "../../../src/http/edge/readBody.ts"
 import type { Handler, Route } from "../../../src/http/edge/routes.ts"
 import type { Attempt, Outcome } from "../../../src/services/auth/BasicAuth.ts"
 import type { RequestEntry } from "../../../src/services/log/format.ts"
+import { incoming } from "../../harness/incoming.ts"
 
 const open: Outcome = { _tag: "open", secretVersion: 3 }
 
-const makeApp = (outcome: Outcome = open) => {
+const makeApp = Effect.fnUntraced(function* (outcome: Outcome = open) {
   const calls: Array<Call> = []
   const attempts: Array<Attempt> = []
   const requests: Array<RequestEntry> = []
@@ -50,6 +51,7 @@ const makeApp = (outcome: Outcome = open) => {
         Effect.map(readBody(call, 10), (body) => HttpServerResponse.text(`${body.length}`))
       )
     ],
+    clock: yield* Clock.Clock,
     auth: {
       authenticate: (attempt) => {
         attempts.push(attempt)
@@ -61,11 +63,7 @@ const makeApp = (outcome: Outcome = open) => {
   })
   const call = (target: string, init: RequestInit = {}) =>
     Effect.map(
-      Effect.provideService(
-        edge,
-        HttpServerRequest.HttpServerRequest,
-        HttpServerRequest.fromWeb(new Request(`http://localhost${target}`, init))
-      ),
+      Effect.suspend(() => edge(incoming(target, init))),
       (response) => ({
         status: response.status,
         headers: response.headers,
@@ -73,7 +71,7 @@ const makeApp = (outcome: Outcome = open) => {
       })
     )
   return { call, calls, attempts, requests, observed }
-}
+})
 
 const errorOf = (text: string) => {
   assert.isTrue(text.endsWith("}\n"), text)
@@ -83,7 +81,7 @@ const errorOf = (text: string) => {
 describe("errors", () => {
   it.effect("have one shape, their status and their headers", () =>
     Effect.gen(function* () {
-      const { call } = makeApp()
+      const { call } = yield* makeApp()
       const { headers, status, text } = yield* call("/fails")
       assert.strictEqual(status, 418)
       assert.strictEqual(text, '{"code":418,"message":"a teapot"}\n')
@@ -94,7 +92,7 @@ describe("errors", () => {
   it.effect("that nobody foresaw are 500 and tell the client nothing", () =>
     Effect.gen(function* () {
       for (const path of ["/dies", "/throws"]) {
-        const { call, observed, requests } = makeApp()
+        const { call, observed, requests } = yield* makeApp()
         const { status, text } = yield* call(path)
         assert.strictEqual(status, 500)
         assert.deepStrictEqual(errorOf(text), { code: 500, message: "Internal server error" })
@@ -106,7 +104,7 @@ describe("errors", () => {
 
   it.effect("for paths and methods that are not there", () =>
     Effect.gen(function* () {
-      const { call } = makeApp()
+      const { call } = yield* makeApp()
       const missing = yield* call("/missing")
       assert.deepStrictEqual([missing.status, errorOf(missing.text)], [404, { code: 404, message: "Not found" }])
       const wrong = yield* call("/ok", { method: "DELETE" })
@@ -124,7 +122,7 @@ describe("errors", () => {
 describe("authentication", () => {
   it.effect("comes before routing, and nothing is handled without", () =>
     Effect.gen(function* () {
-      const { call, calls } = makeApp({ _tag: "unauthorized" })
+      const { call, calls } = yield* makeApp({ _tag: "unauthorized" })
       for (const [target, method] of [
         ["/ok", "GET"],
         ["/missing", "GET"],
@@ -142,7 +140,7 @@ describe("authentication", () => {
 
   it.effect("that failed too often says when to come again", () =>
     Effect.gen(function* () {
-      const { call } = makeApp({ _tag: "limited", retryAfterSeconds: 7 })
+      const { call } = yield* makeApp({ _tag: "limited", retryAfterSeconds: 7 })
       const { headers, status } = yield* call("/ok")
       assert.deepStrictEqual([status, headers["retry-after"]], [429, "7"])
     })
@@ -150,14 +148,14 @@ describe("authentication", () => {
 
   it.effect("tells the handler who asks and by which secret", () =>
     Effect.gen(function* () {
-      const admin = makeApp({ _tag: "admin", secretVersion: 9 })
+      const admin = yield* makeApp({ _tag: "admin", secretVersion: 9 })
       yield* admin.call("/ok", { headers: { authorization: "Basic abc" } })
       assert.deepStrictEqual(
         admin.calls.map(({ secretVersion, who }) => [who, secretVersion]),
         [["admin", 9]]
       )
       assert.deepStrictEqual(admin.attempts, [{ authorization: "Basic abc", address: "" }])
-      const nobody = makeApp()
+      const nobody = yield* makeApp()
       yield* nobody.call("/ok")
       assert.deepStrictEqual(
         nobody.calls.map(({ secretVersion, who }) => [who, secretVersion]),
@@ -170,7 +168,7 @@ describe("authentication", () => {
 describe("requests from other web sites", () => {
   it.effect("may read, and change nothing", () =>
     Effect.gen(function* () {
-      const { call, calls } = makeApp()
+      const { call, calls } = yield* makeApp()
       const from = (site: string) => ({ headers: { "sec-fetch-site": site } })
       assert.strictEqual((yield* call("/ok", from("cross-site"))).status, 200)
       calls.length = 0
@@ -191,7 +189,7 @@ describe("requests from other web sites", () => {
 describe("request ids", () => {
   it.effect("are the caller's when harmless, else our own, each another", () =>
     Effect.gen(function* () {
-      const { call, requests } = makeApp()
+      const { call, requests } = yield* makeApp()
       const idFor = (given?: string) =>
         Effect.map(
           call("/ok", given === undefined ? {} : { headers: { "x-request-id": given } }),
@@ -214,7 +212,7 @@ describe("request ids", () => {
 
   it.effect("are on errors too", () =>
     Effect.gen(function* () {
-      const { call } = makeApp()
+      const { call } = yield* makeApp()
       for (const target of ["/fails", "/dies", "/missing"]) {
         assert.strictEqual(
           (yield* call(target, { headers: { "x-request-id": "mine" } })).headers["x-request-id"],
@@ -228,7 +226,7 @@ describe("request ids", () => {
 describe("the end of a request", () => {
   it.effect("is logged once, with path, status, time and who, and counted by pattern, not by path", () =>
     Effect.gen(function* () {
-      const { call, observed, requests } = makeApp({ _tag: "admin", secretVersion: 1 })
+      const { call, observed, requests } = yield* makeApp({ _tag: "admin", secretVersion: 1 })
       yield* call("/named/any%20thing?secret=1", { headers: { "x-request-id": "a" } })
       yield* call("/missing/x", { headers: { "x-request-id": "b" } })
       const slow = yield* Effect.forkChild(call("/slow"), { startImmediately: true })
@@ -248,7 +246,7 @@ describe("the end of a request", () => {
 
   it.effect("is 499 in the log when the client left before its answer", () =>
     Effect.gen(function* () {
-      const { call, observed } = makeApp()
+      const { call, observed } = yield* makeApp()
       const left = yield* Effect.forkChild(Effect.uninterruptible(call("/slow")), { startImmediately: true })
       const exit = yield* Fiber.interrupt(left).pipe(Effect.andThen(Fiber.await(left)))
       assert.isTrue(Exit.hasInterrupts(exit))
@@ -274,7 +272,7 @@ describe("readBody", () => {
 
   it.effect("reads up to its bound, whether the length was told or not", () =>
     Effect.gen(function* () {
-      const { call } = makeApp()
+      const { call } = yield* makeApp()
       for (const [body, status] of [
         ["", 200],
         ["1234567890", 200],
@@ -288,7 +286,7 @@ describe("readBody", () => {
 
   it.effect("refuses what says it is too large before it is read", () =>
     Effect.gen(function* () {
-      const { call } = makeApp()
+      const { call } = yield* makeApp()
       const never = new ReadableStream({})
       const { status, text } = yield* call("/read", post(never, { "content-length": "11" }))
       assert.deepStrictEqual(
@@ -300,7 +298,7 @@ describe("readBody", () => {
 
   it.effect("tells of a body that ended early", () =>
     Effect.gen(function* () {
-      const { call } = makeApp()
+      const { call } = yield* makeApp()
       const broken = new ReadableStream({ start: (controller) => controller.error(new Error("reset")) })
       const { status, text } = yield* call("/read", post(broken))
       assert.deepStrictEqual([status, errorOf(text).message], [400, "The body ended early"])

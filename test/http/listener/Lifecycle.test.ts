@@ -17,7 +17,7 @@ import { answersIn, bodyOf, connect, curl, dial, loopback, quick, serve, tempora
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
 
-const hello = Effect.succeed(HttpServerResponse.text("hello"))
+const hello = () => Effect.succeed(HttpServerResponse.text("hello"))
 
 const messageOf = (address: ListenAddress) =>
   Effect.map(Effect.flip(listen({ address }, hello)), (error) => error.message)
@@ -162,7 +162,7 @@ describe("stop", () => {
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const entered = yield* Queue.unbounded<void>()
-      const stubborn = Effect.uninterruptible(Effect.andThen(Queue.offer(entered, undefined), Effect.never))
+      const stubborn = () => Effect.uninterruptible(Effect.andThen(Queue.offer(entered, undefined), Effect.never))
       const bound = yield* listen({ address: loopback }, stubborn).pipe(Scope.provide(scope))
       const client = yield* connect({ host: "127.0.0.1", port: bound.address._tag === "Tcp" ? bound.address.port : 0 })
       client.send(get("/a"))

@@ -124,7 +124,7 @@ describe("TLS", () => {
   it.live("fails to listen with a certificate that is none", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
-        listen({ address: loopback, certificate: { cert: "no", key: "no" } }, Effect.never)
+        listen({ address: loopback, certificate: { cert: "no", key: "no" } }, () => Effect.never)
       )
       assert.match(error.message, /^cannot listen on 127\.0\.0\.1:0: /u)
     })

@@ -4,7 +4,6 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -16,6 +15,7 @@ import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Certificate } from "../../../src/http/listener/Engines.ts"
+import type { Incoming } from "../../../src/http/listener/Incoming.ts"
 import type { ListenerLimits } from "../../../src/http/listener/Limits.ts"
 import { type BoundListener, listen, stopping } from "../../../src/http/listener/Listener.ts"
 import type { ListenAddress } from "../../../src/services/config/ListenAddress.ts"
@@ -53,8 +53,7 @@ export const serve = Effect.fnUntraced(function* (
   const seen: Array<string> = []
   const big = new Uint8Array(bigBytes)
 
-  const app = Effect.gen(function* () {
-    const request = yield* HttpServerRequest
+  const app = Effect.fnUntraced(function* (request: Incoming) {
     const path = request.url.split("?")[0] ?? ""
     seen.push(request.url.slice(0, 40))
     switch (path) {
@@ -69,7 +68,7 @@ export const serve = Effect.fnUntraced(function* (
         yield* Queue.offer(waiting, path)
         const bytes = yield* Effect.interruptible(
           Stream.runFold(
-            request.stream,
+            Stream.orDie(request.body),
             () => 0,
             (sum, chunk) => sum + chunk.length
           )

@@ -4,7 +4,6 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { Supervisor } from "../../../src/actors/kernel/Supervisor.ts"
@@ -14,6 +13,7 @@ import { systemRoutes } from "../../../src/http/system/systemRoutes.ts"
 import { BasicSecret } from "../../../src/services/auth/BasicSecret.ts"
 import { StorageFull } from "../../../src/services/storage/EventStorage.ts"
 import { makeApp } from "../../harness/app.ts"
+import { incoming } from "../../harness/incoming.ts"
 
 const basic = (password: string, user = "admin") => ({
   authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
@@ -214,7 +214,7 @@ describe("the password", () => {
         Context.add(context, BasicSecret, slow)
       )
       const route = routes.find(({ path }) => path === "/api/v1/set-basic-auth") ?? assert.fail("no such route")
-      const request = HttpServerRequest.fromWeb(new Request("http://localhost/", setSecret("first")))
+      const request = incoming("/", setSecret("first"))
       const setting = yield* Effect.forkChild(route.handler(new Call(request, "id")))
       yield* Deferred.await(writing)
       const left = yield* Effect.forkChild(Fiber.interrupt(setting), { startImmediately: true })
