@@ -16,15 +16,22 @@ export interface Problem {
 export const inside = (path: KeyPath, problems: ReadonlyArray<Problem>): Array<Problem> =>
   problems.map((problem) => ({ path: [...path, ...problem.path], text: problem.text }))
 
+/** One by one: what `push(...many)` is given goes over the stack, and a file can hold more mistakes than fit there. */
+export const addProblems = (all: Array<Problem>, more: ReadonlyArray<Problem>): void => {
+  for (const problem of more) all.push(problem)
+}
+
 /** As the key is written in TOML, with the index of an array's element in brackets: `actions.x.args[0].name`. */
 export const formatPath = (path: KeyPath): string => {
   let text = ""
   for (const part of path) {
     if (typeof part === "number") text += `[${part}]`
-    else text += `${text === "" ? "" : "."}${/^[A-Za-z0-9_-]+$/u.test(part) ? part : quote(part)}`
+    else text += `${text === "" ? "" : "."}${isBare(part) ? part : quote(part)}`
   }
   return text
 }
+
+const isBare = (name: string): boolean => name.length <= quotedLengthMax && /^[A-Za-z0-9_-]+$/u.test(name)
 
 /** Enough to recognise what one has written. */
 const quotedLengthMax = 60

@@ -1,8 +1,8 @@
 /**
  * Reads a TOML file: its text from the disk, the document it holds and the line of every key.
  *
- * Bounds: 1 MiB of a regular file. Opening never hangs on a FIFO. Messages of the parser that repeat what stands in the
- * file are cut to the reason: a password without quotes is the likeliest thing to be no TOML value.
+ * Bounds: 1 MiB of a regular file; one line of message, however long the keys it names. Opening never hangs on a FIFO.
+ * Messages of the parser that repeat what stands in the file are cut to the reason: a password without quotes is the likeliest thing to be no TOML value.
  */
 import * as Effect from "effect/Effect"
 import * as Toml from "effect/encoding/Toml"
@@ -104,6 +104,9 @@ const invalidLine = (bytes: Uint8Array): number | undefined => {
   return undefined
 }
 
+/** Of a reason; the keys it names may be as long as the file. */
+const reasonLengthMax = 200
+
 const syntaxFault = (message: string): { readonly line: number | undefined; readonly reason: string } => {
   const place = /^(?<reason>[^]*) at line (?<line>\d+), column (?<column>\d+)$/u.exec(message)
   if (place?.groups === undefined) return { line: undefined, reason: "is nested too deeply to be read" }
@@ -111,6 +114,9 @@ const syntaxFault = (message: string): { readonly line: number | undefined; read
   // Of a wrong value the parser tells where it ends, which is no help.
   const text = reason.startsWith("Invalid value ")
     ? "not a TOML value (text needs quotes)"
-    : `${reason.replace(/^(Invalid date-time|Integer out of range) '[^]*'$/u, "$1")}, at column ${column}`
+    : `${cut(reason.replace(/^(Invalid date-time|Integer out of range) '[^]*'$/u, "$1"))}, at column ${column}`
   return { line: Number(line), reason: text.replace(/\p{Cc}/gu, "?").replace(/^./u, (first) => first.toLowerCase()) }
 }
+
+const cut = (reason: string): string =>
+  reason.length <= reasonLengthMax ? reason : `${reason.slice(0, reasonLengthMax).toWellFormed()}…`

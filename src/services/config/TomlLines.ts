@@ -5,7 +5,8 @@
  * document the parser has accepted, and on anything else stops and keeps the lines it has. A place without a line of its
  * own has that of the nearest place above it.
  *
- * Bounds: one entry per key; nesting deeper than any key of a configuration has ends the scan.
+ * Bounds: one node per part of a key, so that time and memory follow the length of the text however its keys are
+ * nested or long; nesting of brackets deeper than any configuration's ends the scan.
  */
 import type { KeyPath } from "./Problem.ts"
 
@@ -16,39 +17,56 @@ const depthMax = 32
 export type LineOf = (path: KeyPath) => number | undefined
 
 export const scan = (text: string): LineOf => {
-  const lines = new Map<string, number>()
-  new Scanner(text, (path, line) => {
-    const name = nameOf(path)
-    if (!lines.has(name)) lines.set(name, line)
-  }).document()
+  const root = new Place(undefined)
+  new Scanner(text, root).document()
   return (path) => {
-    for (let length = path.length; length > 0; length--) {
-      const line = lines.get(nameOf(path.slice(0, length)))
-      if (line !== undefined) return line
+    let here = root
+    for (const part of path) {
+      const next = here.inner?.get(part)
+      if (next === undefined) break
+      here = next
     }
-    return undefined
+    return here.line
   }
 }
 
-const nameOf = (path: KeyPath): string => JSON.stringify(path)
+/** A key or an array element, and what is inside of it. */
+class Place {
+  /** Where it stands first; the root has none. */
+  readonly line: number | undefined
+  /** Most places have nothing inside. */
+  inner: Map<string | number, Place> | undefined
+  /** Of an array of tables: its elements so far. */
+  tables = 0
 
-type Found = (path: KeyPath, line: number) => void
+  constructor(line: number | undefined) {
+    this.line = line
+  }
+
+  at(part: string | number, line: number): Place {
+    this.inner ??= new Map()
+    let place = this.inner.get(part)
+    if (place === undefined) {
+      place = new Place(line)
+      this.inner.set(part, place)
+    }
+    return place
+  }
+}
 
 class Scanner {
   private readonly text: string
-  private readonly found: Found
+  private readonly root: Place
   private index = 0
   private line = 1
-  /** Elements of each array of tables so far. */
-  private readonly counts = new Map<string, number>()
 
-  constructor(text: string, found: Found) {
+  constructor(text: string, root: Place) {
     this.text = text.replace(/^\uFEFF/u, "")
-    this.found = found
+    this.root = root
   }
 
   document(): void {
-    let table: KeyPath = []
+    let table = this.root
     while (true) {
       this.skip(/[ \t\r\n]/u)
       if (this.index >= this.text.length) return
@@ -64,39 +82,32 @@ class Scanner {
     }
   }
 
-  private header(): KeyPath | undefined {
+  private header(): Place | undefined {
     const line = this.line
     const array = this.text[this.index + 1] === "["
     this.index += array ? 2 : 1
     const names = this.keys()
     if (names === undefined || this.text[this.index] !== "]") return undefined
     this.index += array ? 2 : 1
-    let path: KeyPath = []
+    let place = this.root
     names.forEach((name, position) => {
-      path = [...path, name]
-      this.found(path, line)
-      const count = this.counts.get(nameOf(path))
-      if (array && position === names.length - 1) {
-        this.counts.set(nameOf(path), (count ?? 0) + 1)
-        path = [...path, count ?? 0]
-        this.found(path, line)
-      } else if (count !== undefined) path = [...path, count - 1]
+      place = place.at(name, line)
+      // A header continues the last table of an array, or begins one more where it says so.
+      if (array && position === names.length - 1) place.tables += 1
+      if (place.tables > 0) place = place.at(place.tables - 1, line)
     })
-    return path
+    return place
   }
 
-  private assignment(table: KeyPath, depth: number): boolean {
+  private assignment(table: Place, depth: number): boolean {
     const line = this.line
     const names = this.keys()
     if (names === undefined || this.text[this.index] !== "=") return false
     this.index += 1
-    let path = table
-    for (const name of names) {
-      path = [...path, name]
-      this.found(path, line)
-    }
+    let place = table
+    for (const name of names) place = place.at(name, line)
     this.skip(/[ \t]/u)
-    return this.value(path, depth)
+    return this.value(place, depth)
   }
 
   /** Dotted keys, up to what follows them. */
@@ -125,16 +136,16 @@ class Scanner {
     return this.index === start ? undefined : this.text.slice(start, this.index)
   }
 
-  private value(path: KeyPath, depth: number): boolean {
+  private value(place: Place, depth: number): boolean {
     if (depth > depthMax) return false
     switch (this.text[this.index]) {
       case '"':
       case "'":
         return this.string()
       case "[":
-        return this.array(path, depth + 1)
+        return this.array(place, depth + 1)
       case "{":
-        return this.inlineTable(path, depth + 1)
+        return this.inlineTable(place, depth + 1)
       default: {
         // A bare value ends where its surroundings go on; a space may stand inside a date-time.
         const start = this.index
@@ -144,14 +155,12 @@ class Scanner {
     }
   }
 
-  private array(path: KeyPath, depth: number): boolean {
+  private array(place: Place, depth: number): boolean {
     this.index += 1
     for (let element = 0; ; element++) {
       this.blank()
       if (this.text[this.index] === "]") break
-      const place = [...path, element]
-      this.found(place, this.line)
-      if (!this.value(place, depth)) return false
+      if (!this.value(place.at(element, this.line), depth)) return false
       this.blank()
       if (this.text[this.index] === ",") this.index += 1
       else if (this.text[this.index] !== "]") return false
@@ -160,12 +169,12 @@ class Scanner {
     return true
   }
 
-  private inlineTable(path: KeyPath, depth: number): boolean {
+  private inlineTable(place: Place, depth: number): boolean {
     this.index += 1
     while (true) {
       this.blank()
       if (this.text[this.index] === "}") break
-      if (!this.assignment(path, depth)) return false
+      if (!this.assignment(place, depth)) return false
       this.blank()
       if (this.text[this.index] === ",") this.index += 1
       else if (this.text[this.index] !== "}") return false

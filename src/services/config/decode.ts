@@ -5,7 +5,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
-import { describe, formatPath, type KeyPath, type Problem } from "./Problem.ts"
+import { describe, type KeyPath, type Problem } from "./Problem.ts"
 import { notesAt, shapeOf, valueAt } from "./SchemaShape.ts"
 
 /** `path` is where in the document the value stands. */
@@ -45,5 +45,5 @@ const collect = (issue: SchemaIssue.Issue, path: KeyPath, into: Map<string, KeyP
     default:
       break
   }
-  into.set(formatPath(path), path)
+  into.set(JSON.stringify(path), path)
 }

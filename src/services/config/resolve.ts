@@ -12,7 +12,7 @@ import { decode } from "./decode.ts"
 import { Listeners, Pipes } from "./EdgeSections.ts"
 import { type Environment, type Flags, logMaxEntries, shell, storeDirectory } from "./environment.ts"
 import { General, Store } from "./GeneralSection.ts"
-import type { Problem } from "./Problem.ts"
+import { addProblems, type Problem } from "./Problem.ts"
 import { resolveListeners, resolvePipes } from "./resolveEdges.ts"
 import { resolveActions, resolveUploads } from "./resolveEntries.ts"
 import { isTable, shapeOf, valueAt } from "./SchemaShape.ts"
@@ -37,13 +37,12 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   ): S["Type"] | undefined => {
     const decoded = decode(schema, document[name] ?? none, [name])
     if (Result.isSuccess(decoded)) return decoded.success
-    problems.push(...decoded.failure)
+    addProblems(problems, decoded.failure)
     return undefined
   }
 
   const unknown = unknownKeys(shapeOf(ConfigDocument), document)
-  if (valueAt(document, ["general", "strict"]) === true) problems.push(...unknown)
-  else warnings.push(...unknown)
+  addProblems(valueAt(document, ["general", "strict"]) === true ? problems : warnings, unknown)
 
   const fileGeneral = take(General, "general", {})
   const store = take(Store, "store", {})
@@ -61,7 +60,8 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   const actions = resolveActions(document["actions"], general)
   const written = isTable(document["actions"]) ? Object.keys(document["actions"]) : []
   const uploads = resolveUploads(document["file_uploads"], actions.entries, new Set(written))
-  problems.push(...actions.problems, ...uploads.problems)
+  addProblems(problems, actions.problems)
+  addProblems(problems, uploads.problems)
 
   // A wrong flag has been told already, and its value would be taken for a decoded one from here on.
   if (general === undefined || limits === undefined || events === undefined || flagProblems(flags).length > 0) {

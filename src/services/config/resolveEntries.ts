@@ -10,7 +10,7 @@ import type { ActionConfig, CommandLine, UploadConfig } from "./Config.ts"
 import { decode } from "./decode.ts"
 import type { General } from "./GeneralSection.ts"
 import { parseMode } from "./keys.ts"
-import { describe, inside, type Problem } from "./Problem.ts"
+import { addProblems, describe, inside, type Problem } from "./Problem.ts"
 import { isTable } from "./SchemaShape.ts"
 import { UploadEntry, UploadTable } from "./UploadSection.ts"
 
@@ -110,7 +110,7 @@ const eachEntry = <A>(
     const path = [name, entryName]
     if (!entryNamePattern.test(entryName)) problems.push({ path, text: `allowed: ${entryNameAllowed}` })
     const made = make(entryName, value)
-    if (Result.isFailure(made)) problems.push(...inside(path, made.failure))
+    if (Result.isFailure(made)) addProblems(problems, inside(path, made.failure))
     else entries.set(entryName, made.success)
   }
   return { entries, problems }

@@ -1,7 +1,8 @@
 /**
  * Finds the keys of a document that its schema does not know, each with the known name that is nearest to it.
  *
- * Bounds: names longer than any of ours by far get no suggestion, so that the distance stays cheap on any input.
+ * Bounds: names longer than any of ours by far get no suggestion, and after the first hundred none does, so that the
+ * distances stay cheap on any input.
  */
 import { type KeyPath, type Problem, quote } from "./Problem.ts"
 import { childOf, isTable, namesOf, type Shape } from "./SchemaShape.ts"
@@ -9,26 +10,27 @@ import { childOf, isTable, namesOf, type Shape } from "./SchemaShape.ts"
 /** Longer than every key there is; the distance takes the product of both lengths. */
 const comparedLengthMax = 64
 
-export const unknownKeys = (shape: Shape, value: unknown, path: KeyPath = []): Array<Problem> => {
-  if (Array.isArray(value)) return value.flatMap((element, index) => descend(shape, value, element, index, path))
+/** As many as are shown. */
+const suggestionsMax = 100
+
+export const unknownKeys = (
+  shape: Shape,
+  value: unknown,
+  path: KeyPath = [],
+  suggestions = { left: suggestionsMax }
+): Array<Problem> => {
+  const descend = (child: unknown, part: string | number): Array<Problem> => {
+    const inner = childOf(shape, value, part)
+    return inner === undefined ? [] : unknownKeys(inner, child, [...path, part], suggestions)
+  }
+  if (Array.isArray(value)) return value.flatMap(descend)
   if (!isTable(value)) return []
   const known = namesOf(shape, value)
   return Object.keys(value).flatMap((name) => {
-    if (known === undefined || known.includes(name)) return descend(shape, value, value[name], name, path)
-    const near = nearest(name, known)
+    if (known === undefined || known.includes(name)) return descend(value[name], name)
+    const near = suggestions.left-- > 0 ? nearest(name, known) : undefined
     return [{ path: [...path, name], text: `unknown key${near === undefined ? "" : `, did you mean ${quote(near)}?`}` }]
   })
-}
-
-const descend = (
-  shape: Shape,
-  parent: unknown,
-  child: unknown,
-  part: string | number,
-  path: KeyPath
-): Array<Problem> => {
-  const inner = childOf(shape, parent, part)
-  return inner === undefined ? [] : unknownKeys(inner, child, [...path, part])
 }
 
 /** The candidate with the fewest slips, where they are few for a name of that length. */

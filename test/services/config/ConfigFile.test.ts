@@ -309,6 +309,20 @@ describe("an unknown key", () => {
     )
   )
 
+  it.live("is told by the hundred, with names cut, whatever the number and the length", () =>
+    Effect.gen(function* () {
+      const many = Array.from({ length: 120_000 }, (_, n) => `k${n}=1\n`).join("")
+      for (const strict of [false, true]) {
+        const text = `[general]\nstrict = ${strict}\n${many.slice(0, many.lastIndexOf("\n", 1_040_000) + 1)}`
+        const lines = yield* strict ? problemsOf(text) : warningsOf(text)
+        assert.strictEqual(lines.length, 101)
+        assert.match(lines[100] ?? "", /^and \d+ more$/u)
+      }
+      const [line = ""] = yield* warningsOf(`[general]\n${"k".repeat(100_000)} = 1\n`)
+      assert.match(line, /^systemapi-config\.toml:2: general\."k{60}"… \(100000 characters\): unknown key$/u)
+    })
+  )
+
   it.live("is told beside the key that is missing for it", () =>
     Effect.map(problemsOf('[[pipes]]\npth = "x"\n'), (problems) =>
       assert.deepStrictEqual(problems, [

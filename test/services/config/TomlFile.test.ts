@@ -86,6 +86,15 @@ describe("reading a TOML file", () => {
     })
   )
 
+  it.live("cuts a reason that names an endless key", () =>
+    Effect.gen(function* () {
+      const key = "k".repeat(100_000)
+      const reason = yield* reasonFor(`${key} = 1\n${key} = 2\n`)
+      assert.match(reason, /^FILE:2: cannot redefine existing key 'k+…, at column \d+$/u)
+      assert.isBelow(reason.length, 300)
+    })
+  )
+
   it.live("repeats no value that is no TOML: it may be a password without quotes", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* reasonFor("a = 1\nsalt = hunter2"), "FILE:2: not a TOML value (text needs quotes)")

@@ -61,6 +61,15 @@ describe("lines of a TOML document", () => {
     assert.strictEqual(scan("\uFEFFx = 1")(["x"]), 1)
   })
 
+  it("take time and memory by the length of the text, however deep its keys are and however long", () => {
+    const deep = 100_000
+    const lineOf = scan(
+      `[${"a.".repeat(deep)}a]\nx = 1\n[${"b".repeat(deep)}]\n${"k = 1\nl.m = 2\n".repeat(deep / 10)}`
+    )
+    assert.strictEqual(lineOf([...Array.from({ length: deep + 1 }, () => "a"), "x"]), 2)
+    assert.strictEqual(lineOf(["b".repeat(deep), "l", "m"]), 5)
+  })
+
   it("end where nesting is deeper than any configuration's", () => {
     const deep = 100_000
     const lineOf = scan(`x = 1\ny = ${"[".repeat(deep)}${"]".repeat(deep)}\nz = 1`)
