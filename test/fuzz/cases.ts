@@ -21,6 +21,9 @@ export interface Case {
 const [askedSeed, askedCase] = (process.env["SYSTEMAPI_FUZZ_SEED"] ?? "").split("/")
 const askedCount = process.env["SYSTEMAPI_FUZZ_CASES"]
 
+/** Longer than the default number takes on a machine that is busy with other things; whoever asks for more waits. */
+export const patience = askedCount === undefined ? 240_000 : 0
+
 const numberOf = (text: string): number => {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 0) throw new Error(`not a seed or a number of cases: ${text}`)

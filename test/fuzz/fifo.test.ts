@@ -14,7 +14,7 @@ import * as LineRecorder from "../../src/services/fifo/LineRecorder.ts"
 import { makeFakeLog } from "../services/fifo/support.ts"
 import { request } from "../system/client.ts"
 import { eventually, start } from "../system/support.ts"
-import { type Case, cases, failed, some } from "./cases.ts"
+import { type Case, cases, failed, patience, some } from "./cases.ts"
 import { bytesOf, type Chunk, chunksOf, type Expected, expected, type Recorded } from "./fifoModel.ts"
 import type { Random } from "./random.ts"
 
@@ -67,35 +67,46 @@ const frame = ({ chunks, flushedAtMs, options }: Tried, take: (runs: ReadonlyArr
 }
 
 describe("bytes of a FIFO", () => {
-  it(`make the events that the contract says, ${all.length} times`, () => {
-    for (const each of all) {
-      const input = tried(each.random())
-      const runs: Array<LineRun> = []
-      const { counts, unfinished } = frame(input, (more) => {
-        // Lines of one time are one run: each costs the store a statement.
-        for (let at = 1; at < more.length; at++) {
-          const [before, after] = [more[at - 1], more[at]]
-          if (before?.receivedAt === after?.receivedAt && before?.fields === after?.fields)
-            throw failed(each, "two runs that differ in their messages only")
-        }
-        for (const run of more) runs.push(run)
-      })
-      const { cutLines, events, invalidLines, lines } = input.model
-      assertSame(each, flat(runs), events)
-      assertSame(each, counts, { lines, cutLines, invalidLines })
-      assertSame(each, unfinished, 0)
-    }
-  })
+  it(
+    `make the events that the contract says, ${all.length} times`,
+    () => {
+      for (const each of all) {
+        const input = tried(each.random())
+        const runs: Array<LineRun> = []
+        const { counts, unfinished } = frame(input, (more) => {
+          // Lines of one time are one run: each costs the store a statement.
+          for (let at = 1; at < more.length; at++) {
+            const [before, after] = [more[at - 1], more[at]]
+            if (before?.receivedAt === after?.receivedAt && before?.fields === after?.fields)
+              throw failed(each, "two runs that differ in their messages only")
+          }
+          for (const run of more) runs.push(run)
+        })
+        const { cutLines, events, invalidLines, lines } = input.model
+        assertSame(each, flat(runs), events)
+        assertSame(each, counts, { lines, cutLines, invalidLines })
+        assertSame(each, unfinished, 0)
+      }
+    },
+    patience
+  )
 
   const recorded = some(all, 1000)
-  it.effect(`reach a log that refuses now and then, all of them and in order, ${recorded.length} times`, () =>
-    Effect.gen(function* () {
-      for (const each of recorded) yield* Effect.scoped(record(each))
-    })
+  it.effect(
+    `reach a log that refuses now and then, all of them and in order, ${recorded.length} times`,
+    () =>
+      Effect.gen(function* () {
+        for (const each of recorded) yield* Effect.scoped(record(each))
+      }),
+    patience
   )
 
   const piped = some(all, 1500)
-  it.live(`come through the daemon's own FIFOs from writers that come and go, ${piped.length} times`, () => pipe(piped))
+  it.live(
+    `come through the daemon's own FIFOs from writers that come and go, ${piped.length} times`,
+    () => pipe(piped),
+    patience
+  )
 })
 
 /** The log is full, restarting or slow by turns. */

@@ -11,10 +11,13 @@ import * as Schema from "effect/Schema"
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
 import { errnoText, hasErrno } from "../errno.ts"
-import { type LineOf, scan } from "./TomlLines.ts"
+import { depthMax, type LineOf, scan } from "./TomlLines.ts"
 
 /** The original's sample has 30 lines; ten thousand actions fit in this. */
 export const fileBytesMax = 1_048_576
+
+/** More than most configurations have. */
+const chunkBytes = 16_384
 
 /** The file cannot be had, or is no TOML. */
 export class TomlFileError extends Schema.TaggedError<TomlFileError>()("TomlFileError", {
@@ -46,10 +49,15 @@ const parse = (path: string, bytes: Uint8Array): Result.Result<TomlFile, TomlFil
   if (text === undefined) {
     return Result.fail(new TomlFileError({ path, line: invalidLine(bytes), reason: "is not UTF-8" }))
   }
-  return Result.mapBoth(Toml.parse(text), {
-    onSuccess: (document) => ({ document, lineOf: scan(text) }),
-    onFailure: ({ message }) => new TomlFileError({ path, ...syntaxFault(message) })
-  })
+  const { lineOf, tooDeepAt } = scan(text)
+  const parsed = Toml.parse(text)
+  const fault = Result.isFailure(parsed) ? syntaxFault(parsed.failure.message) : undefined
+  if (fault !== undefined) return Result.fail(new TomlFileError({ path, ...fault }))
+  // The parser's own end of the stack has no place; ours comes long before.
+  if (Result.isFailure(parsed) || tooDeepAt !== undefined) {
+    return Result.fail(new TomlFileError({ path, line: tooDeepAt, reason: `is nested more than ${depthMax} deep` }))
+  }
+  return Result.succeed({ document: parsed.success, lineOf })
 }
 
 class Refused extends Error {}
@@ -59,16 +67,15 @@ const readBounded = async (path: string): Promise<Uint8Array> => {
   try {
     const stat = await file.stat()
     if (!stat.isFile()) throw new Refused(stat.isDirectory() ? "is a directory, not a file" : "is not a regular file")
-    // One byte more than allowed tells whether there is more; the size of stat may be outdated by now.
-    const buffer = Buffer.alloc(fileBytesMax + 1)
-    let length = 0
-    while (length < buffer.length) {
-      const { bytesRead } = await file.read(buffer, length, buffer.length - length, length)
-      if (bytesRead === 0) break
+    // To its end, wherever that is: the size of stat may be outdated by now.
+    const chunks: Array<Uint8Array> = []
+    for (let length = 0; length <= fileBytesMax;) {
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(chunkBytes))
+      if (bytesRead === 0) return Buffer.concat(chunks)
+      chunks.push(buffer.subarray(0, bytesRead))
       length += bytesRead
     }
-    if (length > fileBytesMax) throw new Refused(`is larger than ${fileBytesMax} bytes`)
-    return buffer.subarray(0, length)
+    throw new Refused(`is larger than ${fileBytesMax} bytes`)
   } finally {
     await file.close()
   }
@@ -107,15 +114,19 @@ const invalidLine = (bytes: Uint8Array): number | undefined => {
 /** Of a reason; the keys it names may be as long as the file. */
 const reasonLengthMax = 200
 
-const syntaxFault = (message: string): { readonly line: number | undefined; readonly reason: string } => {
+/** Undefined where the parser names no place: it has run out of stack. */
+const syntaxFault = (message: string): { readonly line: number; readonly reason: string } | undefined => {
   const place = /^(?<reason>[^]*) at line (?<line>\d+), column (?<column>\d+)$/u.exec(message)
-  if (place?.groups === undefined) return { line: undefined, reason: "is nested too deeply to be read" }
+  if (place?.groups === undefined) return undefined
   const { reason = "", line, column } = place.groups
   // Of a wrong value the parser tells where it ends, which is no help.
   const text = reason.startsWith("Invalid value ")
     ? "not a TOML value (text needs quotes)"
     : `${cut(reason.replace(/^(Invalid date-time|Integer out of range) '[^]*'$/u, "$1"))}, at column ${column}`
-  return { line: Number(line), reason: text.replace(/\p{Cc}/gu, "?").replace(/^./u, (first) => first.toLowerCase()) }
+  return {
+    line: Number(line),
+    reason: text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, "?").replace(/^./u, (first) => first.toLowerCase())
+  }
 }
 
 const cut = (reason: string): string =>

@@ -5,21 +5,28 @@
  * document the parser has accepted, and on anything else stops and keeps the lines it has. A place without a line of its
  * own has that of the nearest place above it.
  *
- * Bounds: one node per part of a key, so that time and memory follow the length of the text however its keys are
- * nested or long; nesting of brackets deeper than any configuration's ends the scan.
+ * Bounds: one node per part of a key, so that time and memory follow the length of the text however long its keys are;
+ * nesting deeper than any configuration's ends the scan, which then says where.
  */
 import type { KeyPath } from "./Problem.ts"
 
-/** Brackets inside brackets; our deepest value has three. */
-const depthMax = 32
+/** Brackets inside brackets, and parts of a dotted key. Our deepest value has three, our longest key five. */
+export const depthMax = 32
 
 /** The line of a place, counted from 1; that of the nearest place above where it has none; undefined for the root. */
 export type LineOf = (path: KeyPath) => number | undefined
 
-export const scan = (text: string): LineOf => {
+export interface Lines {
+  readonly lineOf: LineOf
+  /** Where nesting is deeper than `depthMax` first, if it is. */
+  readonly tooDeepAt: number | undefined
+}
+
+export const scan = (text: string): Lines => {
   const root = new Place(undefined)
-  new Scanner(text, root).document()
-  return (path) => {
+  const scanner = new Scanner(text, root)
+  scanner.document()
+  const lineOf: LineOf = (path) => {
     let here = root
     for (const part of path) {
       const next = here.inner?.get(part)
@@ -28,6 +35,7 @@ export const scan = (text: string): LineOf => {
     }
     return here.line
   }
+  return { lineOf, tooDeepAt: scanner.tooDeepAt }
 }
 
 /** A key or an array element, and what is inside of it. */
@@ -59,6 +67,7 @@ class Scanner {
   private readonly root: Place
   private index = 0
   private line = 1
+  tooDeepAt: number | undefined
 
   constructor(text: string, root: Place) {
     this.text = text.replace(/^\uFEFF/u, "")
@@ -118,6 +127,7 @@ class Scanner {
       const name = this.key()
       if (name === undefined) return undefined
       names.push(name)
+      if (names.length > depthMax) return this.tooDeep()
       this.skip(/[ \t]/u)
       if (this.text[this.index] !== ".") return names
       this.index += 1
@@ -137,7 +147,7 @@ class Scanner {
   }
 
   private value(place: Place, depth: number): boolean {
-    if (depth > depthMax) return false
+    if (depth > depthMax) return this.tooDeep() ?? false
     switch (this.text[this.index]) {
       case '"':
       case "'":
@@ -209,6 +219,10 @@ class Scanner {
       if (escaped) this.step()
     }
     return false
+  }
+
+  private tooDeep(): undefined {
+    this.tooDeepAt = this.line
   }
 
   /** White space, line ends and comments between the elements of a value. */

@@ -82,7 +82,15 @@ describe("reading a TOML file", () => {
       assert.strictEqual(yield* reasonFor("a = 1\n[b]\n[b]\n"), "FILE:3: cannot redefine table 'b', at column 4")
       assert.strictEqual(yield* reasonFor('a = "x\n'), "FILE:1: basic strings cannot contain newlines, at column 7")
       assert.strictEqual(yield* reasonFor("a = 1 b = 2"), "FILE:1: expected the end of the line, at column 7")
-      assert.strictEqual(yield* reasonFor(`a = ${"[".repeat(100_000)}`), "FILE: is nested too deeply to be read")
+      assert.strictEqual(yield* reasonFor('a = "\\\u2028"'), "FILE:1: invalid escape '\\?', at column 8")
+      for (const deep of [
+        `${"[".repeat(100_000)}`,
+        `${"[".repeat(100)}${"]".repeat(100)}`,
+        `${"{a=".repeat(100_000)}`,
+        `1\n[c.${"a.".repeat(100_000)}a]`
+      ]) {
+        assert.match(yield* reasonFor(`a = 1\nb = ${deep}`), /^FILE:[23]: is nested more than 32 deep$/u)
+      }
     })
   )
 
