@@ -3,7 +3,7 @@
  * started with the mode as its argument; HTTP modes print their address, as the daemon does.
  */
 import { spawn } from "node:child_process"
-import { createReadStream } from "node:fs"
+import { createReadStream, readFileSync } from "node:fs"
 import { createServer, type RequestListener } from "node:http"
 
 const [mode, argument = ""] = process.argv.slice(2)
@@ -17,22 +17,35 @@ const serve = (listener: RequestListener) => {
 }
 
 switch (mode) {
-  // A constant answer.
+  // The least there is.
   case "ok":
-    serve((_, response) => {
-      response.setHeader("content-type", "application/json")
-      response.end('{"status":"ok"}\n')
-    })
+    serve((_, response) => response.end("ok"))
     break
-  // The same number of bytes, from memory.
-  case "bytes": {
-    const bytes = Buffer.alloc(Number(argument), "a line of a log, more or less\n")
+  // A file's content, from memory.
+  case "file": {
+    const bytes = readFileSync(argument)
     serve((_, response) => {
       response.setHeader("content-type", "text/plain")
       response.end(bytes)
     })
     break
   }
+  // Parses each line of a body and answers a line for it.
+  case "ndjson":
+    serve((request, response) => {
+      const chunks: Array<Buffer> = []
+      request.on("data", (chunk: Buffer) => chunks.push(chunk))
+      request.on("end", () => {
+        const events: ReadonlyArray<unknown> = Buffer.concat(chunks)
+          .toString()
+          .split("\n")
+          .slice(0, -1)
+          .map((line) => JSON.parse(line))
+        response.setHeader("content-type", "application/x-ndjson")
+        response.end(events.map((_, n) => `{"seq":${n}}\n`).join(""))
+      })
+    })
+    break
   // A shell for each request.
   case "spawn":
     serve((_, response) => {

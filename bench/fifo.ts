@@ -1,58 +1,85 @@
 /**
- * Lines through the FIFO until the last of them is visible in `/logs`, durable, against a bare process that reads a
- * FIFO and counts. The writer is `cat` with a file, which is faster than either.
+ * A million lines through the FIFO of a daemon just started, until the last of them is durable and visible in
+ * `/api/v1/events`, and how far resident memory rises meanwhile. Beside it: a bare process that reads a FIFO and counts.
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
-import { compare, type Line, startBare, startDaemon, withServers } from "./harness.ts"
+import { catInto, linesFile, newestSeq, untilNewest } from "./fill.ts"
+import { alternate, type Line } from "./harness.ts"
+import { pipeOf, startBare, startDaemon, temporaryFolder, withServers } from "./servers.ts"
 
-const lines = 100_000
-const lookEveryMs = 2
+const lines = 1_000_000
 
-const write = (file: string, pipe: string) =>
-  once(spawn("sh", ["-c", 'cat "$0" > "$1"', file, pipe], { stdio: "inherit" }), "exit")
+/** Until start-up is over and what it needed has been given back. */
+const settleMs = 1000
 
-export const measure = async (): Promise<ReadonlyArray<Line>> => {
-  const folder = mkdtempSync(join(tmpdir(), "systemapi-bench-"))
-  const barePipe = join(folder, "pipe")
-  await once(spawn("mkfifo", [barePipe]), "exit")
-  const bare = startBare("fifo", `${barePipe}|${lines}`)
+interface Flood {
+  readonly perSecond: number
+  readonly riseMiB: number
+}
+
+const perSecondSince = (started: number): number => (lines * 1000) / (performance.now() - started)
+
+const flood = (file: string, last: string): Promise<Flood> => {
   const daemon = startDaemon()
-  let round = 0
-
-  const timed = async (pipe: string, visible: (last: string) => Promise<unknown>): Promise<number> => {
-    round += 1
-    const last = `last of round ${round}`
-    const file = join(folder, "lines")
-    const body = "a line of a log, neither long nor short\n".repeat(lines - 1)
-    writeFileSync(file, `${body}${last}\n`)
+  return withServers([daemon], async (address = "") => {
+    await delay(settleMs)
+    const idleMiB = daemon.residentMiB
+    daemon.resetPeak()
+    const before = await newestSeq(address)
     const started = performance.now()
-    await Promise.all([write(file, pipe), visible(last)])
-    return (lines * 1000) / (performance.now() - started)
-  }
+    await Promise.all([catInto(file, pipeOf(daemon)), untilNewest(address, last)])
+    const perSecond = perSecondSince(started)
+    const riseMiB = daemon.peakMiB - idleMiB
+    const stored = (await newestSeq(address)) - before
+    if (stored < lines) throw new Error(`${lines} lines were written, ${stored} events are there`)
+    return { perSecond, riseMiB }
+  })
+}
 
+/** For the bare process, which the last line does not matter to: it counts. */
+const count = async (file: string): Promise<Flood> => {
+  const folder = temporaryFolder()
+  const pipe = join(folder, "pipe")
+  await once(spawn("mkfifo", [pipe]), "exit")
+  const bare = startBare("fifo", `${pipe}|${lines}`)
   try {
     await bare.said(/listening on (a pipe)/u)
-    return await withServers([daemon], async (address) => [
-      await compare(
-        { path: "FIFO until visible", unit: "lines/s", more: true },
-        () =>
-          timed(join(daemon.folder, "pipe"), async (last) => {
-            const look = `${address}/api/v1/events?tail=1&format=text`
-            while (!(await (await fetch(look)).text()).includes(last)) await delay(lookEveryMs)
-          }),
-        () => {
-          const rounds = bare.log.split("seen ").length
-          return timed(barePipe, () => bare.said(new RegExp(`seen (${rounds * lines})\\n`, "u")))
-        }
-      )
-    ])
+    const started = performance.now()
+    await Promise.all([catInto(file, pipe), bare.said(/seen (\d+)\n/u)])
+    return { perSecond: perSecondSince(started), riseMiB: Number.NaN }
   } finally {
     await bare.stop()
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+export const measure = async (): Promise<ReadonlyArray<Line>> => {
+  const { file, last, remove } = linesFile(lines)
+  try {
+    const { bare, ours } = await alternate(
+      () => flood(file, last),
+      () => count(file)
+    )
+    return [
+      {
+        path: "FIFO, 1 M lines until visible",
+        unit: "lines/s",
+        ours: ours.map(({ perSecond }) => perSecond),
+        bare: bare.map(({ perSecond }) => perSecond),
+        wanted: { of: "ours", least: 250_000 }
+      },
+      {
+        path: "FIFO, rise of resident memory",
+        unit: "MiB",
+        ours: ours.map(({ riseMiB }) => riseMiB),
+        wanted: { of: "ours", below: 64 }
+      }
+    ]
+  } finally {
+    remove()
   }
 }

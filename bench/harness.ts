@@ -1,135 +1,82 @@
-/** Starts the daemon and its baselines in processes of their own, drives them, and makes a line of the table of it. */
-import { type ChildProcess, spawn } from "node:child_process"
+/** Rounds, medians, and the lines they become: what every path of the table shares. */
+import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { setTimeout as delay } from "node:timers/promises"
+import type { LoadOptions, LoadReport } from "./load.ts"
+import type { Server } from "./servers.ts"
 
-const root = join(import.meta.dirname, "..")
+const fromEnvironment = (name: string, otherwise: number): number => {
+  const value = Number(process.env[name] ?? otherwise)
+  if (!(value > 0)) throw new Error(`${name}: found ${process.env[name]}, allowed: a number above 0`)
+  return value
+}
 
 /** Odd, so that a median is a run that was; enough to survive one that met somebody else's work. */
-export const rounds = 5
+export const rounds = fromEnvironment("BENCH_ROUNDS", 5)
 
 /** Of one run: long enough to be past the first garbage collections. */
-export const seconds = Number(process.env["BENCH_SECONDS"] ?? "2")
+export const seconds = fromEnvironment("BENCH_SECONDS", 2)
 
-const startWithinMs = 20_000
+/** What a bar asks for: of our own figure, or of its ratio to the other one of the same round. */
+export interface Wanted {
+  readonly of: "ours" | "ratio"
+  readonly least?: number
+  /** Not met by this figure itself: the bar is below it. */
+  readonly below?: number
+  readonly most?: number
+}
 
+/** A line of the table; figures come in the order of the rounds. */
 export interface Line {
   readonly path: string
   readonly unit: string
-  readonly ours: number
-  readonly bare: number
-  /** Whether a larger figure is the better one; the ratio is above 1 where ours is better. */
-  readonly more: boolean
+  readonly ours: ReadonlyArray<number>
+  /** What a bare process reached, or what else ours is compared with. */
+  readonly bare?: ReadonlyArray<number>
+  readonly wanted: Wanted
+  /** The ratio of the work done per second of processor time, where both sides have one. */
+  readonly byCpu?: number
+  /** The load generator, not a server, was the limit of either side. */
+  readonly generatorBound?: boolean
 }
 
 export const median = (values: ReadonlyArray<number>): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
-/** Runs both sides by turns, so that what disturbs the machine disturbs both. */
-export const compare = async (
-  about: Omit<Line, "ours" | "bare">,
-  ours: () => Promise<number>,
-  bare: () => Promise<number>
-): Promise<Line> => {
-  const figures = { ours: [] as Array<number>, bare: [] as Array<number> }
+/** Every round with the one side first by turns, so that what disturbs the machine, or drifts, meets both. */
+export const alternate = async <A>(
+  ours: () => Promise<A>,
+  bare: () => Promise<A>
+): Promise<{ readonly ours: ReadonlyArray<A>; readonly bare: ReadonlyArray<A> }> => {
+  const results = { ours: [] as Array<A>, bare: [] as Array<A> }
+  const runOurs = async () => results.ours.push(await ours())
+  const runBare = async () => results.bare.push(await bare())
   for (let round = 0; round < rounds; round++) {
-    figures.bare.push(await bare())
-    figures.ours.push(await ours())
+    for (const run of round % 2 === 0 ? [runBare, runOurs] : [runOurs, runBare]) await run()
   }
-  return { ...about, ours: median(figures.ours), bare: median(figures.bare) }
+  return results
 }
 
-export class Server {
-  readonly folder: string
-  readonly child: ChildProcess
-  readonly #logFile: string
-  readonly #started = performance.now()
-
-  constructor(folder: string, command: string, args: ReadonlyArray<string>) {
-    this.folder = folder
-    this.#logFile = join(folder, "log")
-    // A file, not a pipe: nobody has to read along while it is measured.
-    const log = openSync(this.#logFile, "w")
-    this.child = spawn(command, args, { cwd: folder, stdio: ["ignore", log, log] })
-  }
-
-  get log(): string {
-    return readFileSync(this.#logFile, "utf8")
-  }
-
-  get residentMiB(): number {
-    const status = readFileSync(`/proc/${this.child.pid}/status`, "utf8")
-    return Number(/VmRSS:\s+(\d+)/u.exec(status)?.[1] ?? 0) / 1024
-  }
-
-  get sinceStartMs(): number {
-    return performance.now() - this.#started
-  }
-
-  /** Waits until the process has said this, and gives what the first group matched. */
-  async said(pattern: RegExp): Promise<string> {
-    while (this.child.exitCode === null && this.sinceStartMs < startWithinMs) {
-      const match = pattern.exec(this.log)
-      if (match !== null) return match[1] ?? ""
-      await delay(2)
-    }
-    throw new Error(`never said ${pattern}:\n${this.log}`)
-  }
-
-  address(): Promise<string> {
-    return this.said(/listening on (http:\/\/[0-9.:]+)/u)
-  }
-
-  async stop(): Promise<void> {
-    const ended = this.child.exitCode === null ? once(this.child, "exit") : undefined
-    this.child.kill("SIGTERM")
-    await ended
-    rmSync(this.folder, { recursive: true, force: true })
-  }
+export const repeat = async <A>(run: (round: number) => Promise<A>): Promise<ReadonlyArray<A>> => {
+  const results: Array<A> = []
+  for (let round = 0; round < rounds; round++) results.push(await run(round))
+  return results
 }
 
-const temporaryFolder = () => mkdtempSync(join(tmpdir(), "systemapi-bench-"))
-
-export const startBare = (mode: string, argument = ""): Server =>
-  new Server(temporaryFolder(), process.execPath, [join(root, "bench/bare.ts"), mode, argument])
-
-/** The built daemon as a user starts it, with room for 10,000 events in `/logs`. */
-export const startDaemon = (): Server => {
-  const folder = temporaryFolder()
-  const config = `[general]
-listen_addr = "127.0.0.1:0"
-pipe_file = "${join(folder, "pipe")}"
-log_max_entries = 10000
-[actions]
-echo = "echo test"
-`
-  writeFileSync(join(folder, "config.toml"), config)
-  return new Server(folder, join(root, "bin/systemapi"), ["--config", join(folder, "config.toml")])
+export interface Load extends LoadReport {
+  /** Processor time of the server for each request, in µs. */
+  readonly cpuMicros: number
 }
 
-/** Both, for a path that needs nothing but their addresses; they end with it, whatever happens. */
-export const withServers = async <A>(
-  servers: ReadonlyArray<Server>,
-  use: (...addresses: ReadonlyArray<string>) => Promise<A>
-): Promise<A> => {
-  try {
-    return await use(...(await Promise.all(servers.map((server) => server.address()))))
-  } finally {
-    for (const server of servers) await server.stop()
-  }
+/** Drives a server with the load generator for one run. */
+export const load = async (server: Server, options: Omit<LoadOptions, "seconds">): Promise<Load> => {
+  const before = server.cpuMs
+  const report = await runLoad({ ...options, seconds })
+  return { ...report, cpuMicros: ((server.cpuMs - before) * 1000) / report.total }
 }
 
-export interface Load {
-  readonly perSecond: number
-  readonly p50: number
-  readonly p99: number
-}
-
-export const load = async (url: string, connections: number): Promise<Load> => {
-  const child = spawn(process.execPath, [join(root, "bench/load.ts"), url, String(connections), String(seconds)], {
+export const runLoad = async (options: LoadOptions): Promise<LoadReport> => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "load.ts"), JSON.stringify(options)], {
     stdio: ["ignore", "pipe", "inherit"]
   })
   let out = ""
@@ -137,14 +84,24 @@ export const load = async (url: string, connections: number): Promise<Load> => {
     out += chunk.toString()
   })
   const [code] = await once(child, "close")
-  if (code !== 0) throw new Error(`the load generator failed on ${url}`)
-  const { perSecond, p50, p99 }: Load = JSON.parse(out)
-  return { perSecond, p50, p99 }
+  if (code !== 0) throw new Error(`the load generator failed on ${options.url}`)
+  const report: LoadReport = JSON.parse(out)
+  return report
 }
 
-/** Whether the address answers a GET with 200 now. */
-export const answers = (url: string): Promise<boolean> =>
-  fetch(url).then(
-    async (response) => (await response.text(), response.status === 200),
-    () => false
-  )
+/** Share of its core above which the generator has no time left for a server that waits for it. */
+const busyMax = 0.95
+
+export const isGeneratorBound = (loads: ReadonlyArray<Load>): boolean => median(loads.map(({ busy }) => busy)) > busyMax
+
+/** The line of a path that compares requests per second. */
+export const throughputLine = (
+  about: Pick<Line, "path" | "unit" | "wanted">,
+  { bare, ours }: { readonly ours: ReadonlyArray<Load>; readonly bare: ReadonlyArray<Load> }
+): Line => ({
+  ...about,
+  ours: ours.map(({ perSecond }) => perSecond),
+  bare: bare.map(({ perSecond }) => perSecond),
+  byCpu: median(ours.map(({ cpuMicros }, round) => (bare[round]?.cpuMicros ?? Number.NaN) / cpuMicros)),
+  generatorBound: isGeneratorBound(ours) || isGeneratorBound(bare)
+})

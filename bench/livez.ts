@@ -1,13 +1,19 @@
-/** `/livez`, 64 connections, against a bare node:http server with the same answer. */
-import { compare, type Line, load, startBare, startDaemon, withServers } from "./harness.ts"
+/** `/livez` over 32 keep-alive connections, against a bare node:http server that answers "ok". */
+import { alternate, type Line, load, throughputLine } from "./harness.ts"
+import { startBare, startDaemon, withServers } from "./servers.ts"
 
-const connections = 64
+const connections = 32
 
-export const measure = (): Promise<ReadonlyArray<Line>> =>
-  withServers([startDaemon(), startBare("ok")], async (ours, bare) => [
-    await compare(
-      { path: "/livez", unit: "requests/s", more: true },
-      async () => (await load(`${ours}/livez`, connections)).perSecond,
-      async () => (await load(`${bare}/`, connections)).perSecond
+export const measure = async (): Promise<ReadonlyArray<Line>> => {
+  const daemon = startDaemon()
+  const bare = startBare("ok")
+  return withServers([daemon, bare], async (ours, theirs) => [
+    throughputLine(
+      { path: "/livez", unit: "requests/s", wanted: { of: "ratio", least: 0.7 } },
+      await alternate(
+        () => load(daemon, { url: `${ours}/livez`, connections }),
+        () => load(bare, { url: `${theirs}/`, connections })
+      )
     )
   ])
+}

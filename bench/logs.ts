@@ -1,35 +1,31 @@
-/** `/logs` of 10,000 events, 8 connections, against a bare node:http server that sends as many bytes from memory. */
-import { openSync, writeSync } from "node:fs"
+/** `/logs` of 10,000 events over 8 connections, against a bare node:http server that sends the same bytes from memory. */
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { setTimeout as delay } from "node:timers/promises"
-import { compare, type Line, load, startBare, startDaemon, withServers } from "./harness.ts"
+import { fillByPipe } from "./fill.ts"
+import { alternate, type Line, load, throughputLine } from "./harness.ts"
+import { startBare, startDaemon, withServers } from "./servers.ts"
 
 const events = 10_000
 const connections = 8
-const waitMs = 50
-
-/** Fills the log through the FIFO and gives the size of `/logs` once all of it is there. */
-const fill = async (folder: string, address: string): Promise<number> => {
-  const pipe = openSync(join(folder, "pipe"), "w")
-  const line = Buffer.from("a line of a log, neither long nor short\n")
-  for (let n = 0; n < events; n++) writeSync(pipe, line)
-  for (;;) {
-    const text = await (await fetch(`${address}/logs`)).text()
-    if (text.split("\n").length > events) return Buffer.byteLength(text)
-    await delay(waitMs)
-  }
-}
 
 export const measure = async (): Promise<ReadonlyArray<Line>> => {
-  const daemon = startDaemon()
+  const daemon = startDaemon({ general: `log_max_entries = ${events}` })
   return withServers([daemon], async (ours = "") => {
-    const bytes = await fill(daemon.folder, ours)
-    return withServers([startBare("bytes", String(bytes))], async (bare) => [
-      await compare(
-        { path: `/logs of ${events} events`, unit: "requests/s", more: true },
-        async () => (await load(`${ours}/logs`, connections)).perSecond,
-        async () => (await load(`${bare}/`, connections)).perSecond
+    await fillByPipe(daemon, ours, events)
+    const text = await (await fetch(`${ours}/logs`)).text()
+    const file = join(daemon.folder, "logs")
+    writeFileSync(file, text)
+    const bare = startBare("file", file)
+    return withServers([bare], async (theirs) => {
+      const path = `/logs of ${events.toLocaleString("en-US")}`
+      const byRatio = throughputLine(
+        { path, unit: "requests/s", wanted: { of: "ratio", least: 0.6 } },
+        await alternate(
+          () => load(daemon, { url: `${ours}/logs`, connections }),
+          () => load(bare, { url: `${theirs}/`, connections })
+        )
       )
-    ])
+      return [{ ...byRatio, wanted: { of: "ours", least: 1000 } }, byRatio]
+    })
   })
 }

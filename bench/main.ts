@@ -1,40 +1,51 @@
-/** Measures every path, or those named on the command line, and prints one line for each figure. */
+/**
+ * Measures every path, or those named on the command line, and prints a line for each bar. A bar that is not met is a
+ * figure like any other; only a path that could not be measured makes it exit with 1, after the others.
+ */
 import { existsSync } from "node:fs"
-import { join } from "node:path"
 import * as action from "./action.ts"
 import * as fifo from "./fifo.ts"
 import type { Line } from "./harness.ts"
 import * as livez from "./livez.ts"
 import * as logs from "./logs.ts"
+import { describeMachine } from "./machine.ts"
 import * as newEvent from "./newEvent.ts"
+import * as ndjson from "./ndjson.ts"
+import * as query from "./query.ts"
+import { builtFile } from "./servers.ts"
 import * as startup from "./startup.ts"
+import { heading, row } from "./table.ts"
 
 const paths: Readonly<Record<string, { readonly measure: () => Promise<ReadonlyArray<Line>> }>> = {
-  livez,
-  newEvent,
-  logs,
   fifo,
+  newEvent,
+  ndjson,
+  livez,
+  logs,
+  query,
   action,
   startup
 }
 
-if (!existsSync(join(import.meta.dirname, "../dist/systemapi.js"))) {
+const named = process.argv.slice(2)
+const unknown = named.find((name) => !Object.hasOwn(paths, name))
+if (unknown !== undefined) {
+  console.error(`no path is called ${unknown}; there are ${Object.keys(paths).join(", ")}`)
+  process.exit(1)
+}
+if (!existsSync(builtFile)) {
   console.error("dist/systemapi.js is missing: `make bench` builds it")
   process.exit(1)
 }
 
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(paths)
-const figure = (value: number): string =>
-  value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3)
-
-console.log(`${"path".padEnd(28)}${"ours".padStart(12)}${"bare".padStart(12)}${"ratio".padStart(8)}  unit`)
-for (const name of wanted) {
-  const path = paths[name]
-  if (path === undefined) throw new Error(`no path is called ${name}; there are ${Object.keys(paths).join(", ")}`)
-  for (const { bare, more, ours, path: title, unit } of await path.measure()) {
-    const ratio = more ? ours / bare : bare / ours
-    console.log(
-      `${title.padEnd(28)}${figure(ours).padStart(12)}${figure(bare).padStart(12)}${ratio.toFixed(2).padStart(8)}  ${unit}`
-    )
+console.log(describeMachine())
+console.log(heading)
+for (const [name, path] of Object.entries(paths)) {
+  if (named.length > 0 && !named.includes(name)) continue
+  try {
+    for (const line of await path.measure()) console.log(row(line))
+  } catch (error) {
+    console.error(`${name} could not be measured:`, error)
+    process.exitCode = 1
   }
 }
