@@ -13,6 +13,7 @@ import * as newEvent from "./newEvent.ts"
 import * as ndjson from "./ndjson.ts"
 import * as query from "./query.ts"
 import { builtFile } from "./servers.ts"
+import * as sse from "./sse.ts"
 import * as startup from "./startup.ts"
 import { heading, row } from "./table.ts"
 
@@ -23,6 +24,7 @@ const paths: Readonly<Record<string, { readonly measure: () => Promise<ReadonlyA
   livez,
   logs,
   query,
+  sse,
   action,
   startup
 }
