@@ -8,6 +8,7 @@ import * as fifo from "./fifo.ts"
 import type { Line } from "./harness.ts"
 import * as livez from "./livez.ts"
 import * as logs from "./logs.ts"
+import * as loop from "./loop.ts"
 import { describeMachine } from "./machine.ts"
 import * as newEvent from "./newEvent.ts"
 import * as ndjson from "./ndjson.ts"
@@ -26,6 +27,7 @@ const paths: Readonly<Record<string, { readonly measure: () => Promise<ReadonlyA
   query,
   sse,
   action,
+  loop,
   startup
 }
 
