@@ -15,7 +15,10 @@ PORT = $(shell sed -n 's/^listen_addr *= *"[^"]*:\([0-9]*\)".*/\1/p' $(CONFIG) 2
 PIPE = $(shell sed -n 's/^pipe_file *= *"\([^"]*\)".*/\1/p' $(CONFIG) 2>/dev/null | head -n 1)
 URL  = http://localhost:$(or $(PORT),3535)
 
-.PHONY: help run test check build bench format clean
+# Kills of `make crash`.
+ROUNDS ?= 50
+
+.PHONY: help run test check build bench crash format clean
 
 help:
 	@echo "make run      install, build and start the daemon on $(CONFIG)"
@@ -23,6 +26,7 @@ help:
 	@echo "make check    types, Effect rules, lint, format, dead code"
 	@echo "make build    dist/systemapi.js, which starts without node_modules"
 	@echo "make bench    measure against bare servers (bench/README.md)"
+	@echo "make crash    kill -9 under load, ROUNDS=$(ROUNDS) times: nothing acknowledged is lost"
 	@echo "make format   format all sources"
 	@echo "make clean    remove what was built and installed"
 
@@ -49,6 +53,9 @@ build: dist/systemapi.js
 
 bench: dist/systemapi.js
 	@$(WITH_NODE) node bench/main.ts
+
+crash: dist/systemapi.js
+	@$(WITH_NODE) SYSTEMAPI_CRASH_ROUNDS=$(ROUNDS) vitest run test/system/crash.test.ts
 
 format: node_modules/.stamp
 	@$(WITH_NODE) npm run --silent format

@@ -12,6 +12,7 @@ import * as loop from "./loop.ts"
 import { describeMachine } from "./machine.ts"
 import * as newEvent from "./newEvent.ts"
 import * as ndjson from "./ndjson.ts"
+import { crash } from "./proofs.ts"
 import * as query from "./query.ts"
 import { builtFile } from "./servers.ts"
 import * as sse from "./sse.ts"
@@ -28,7 +29,8 @@ const paths: Readonly<Record<string, { readonly measure: () => Promise<ReadonlyA
   sse,
   action,
   loop,
-  startup
+  startup,
+  crash
 }
 
 const named = process.argv.slice(2)
