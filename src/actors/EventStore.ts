@@ -227,7 +227,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
       }
       yield* Effect.catch(append([run]), (error) => Effect.logError(`event not recorded: ${error.message}`, message))
     }),
-    query: (query) => Effect.suspend(() => fromMemory(recent, query) ?? fromStorage(storage, query)),
+    query: (query) => Effect.suspend(() => fromMemory(recent, query) ?? fromStorage(storage, upTo(recent.last, query))),
     retain: (limits) =>
       storage.retain(limits).pipe(
         Effect.tap((result) =>
@@ -265,6 +265,13 @@ const fromMemory = (recent: RecentEvents, query: EventQuery): Effect.Effect<Even
   const through = events.at(-1)?.seq ?? Math.max(query.after, last)
   return Effect.succeed({ events, through, done: through >= last })
 }
+
+/**
+ * The store holds an append before the head says so, and for as long as this actor is being restarted: whoever was shown
+ * such an event and went on after it would be told that it is not in this log.
+ */
+const upTo = (head: number, query: EventQuery): EventQuery =>
+  query.before <= head + 1 ? query : { ...query, before: head + 1 }
 
 const fromStorage = (storage: EventStorage["Service"], query: EventQuery): Effect.Effect<EventPage, StoreFailed> =>
   Effect.mapError(storage.scan(query), ({ reason }) => new StoreFailed({ reason, stored: "no" }))

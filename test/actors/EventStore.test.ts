@@ -84,6 +84,24 @@ describe("append", () => {
     })
   )
 
+  it.effect("is not shown to a search that reaches the store before every reader can see it", () =>
+    Effect.gen(function* () {
+      const storage = makeFakeStorage()
+      const { log } = yield* start(storage)
+      yield* log.append([runOf(["a"])])
+      const gate = yield* makeGate
+      storage.afterStore = gate.wait
+      const appending = yield* appendInBackground(log, "b")
+      yield* gate.reached
+      const search = log.query(queryOf({ filters: { source: "test" } }))
+      const early = yield* search
+      assert.deepStrictEqual([storage.events.length, early.events.length, early.through], [2, 1, 1])
+      yield* gate.pass
+      yield* Fiber.join(appending)
+      assert.strictEqual((yield* search).events.length, 2)
+    })
+  )
+
   it.effect("keeps all runs of one append together and in order, whoever appends beside it", () =>
     Effect.gen(function* () {
       const storage = makeFakeStorage()
