@@ -43,11 +43,14 @@ export interface Line {
 export const median = (values: ReadonlyArray<number>): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
+/** Results in the order of the rounds. */
+export interface Sides<A> {
+  readonly ours: ReadonlyArray<A>
+  readonly bare: ReadonlyArray<A>
+}
+
 /** Every round with the one side first by turns, so that what disturbs the machine, or drifts, meets both. */
-export const alternate = async <A>(
-  ours: () => Promise<A>,
-  bare: () => Promise<A>
-): Promise<{ readonly ours: ReadonlyArray<A>; readonly bare: ReadonlyArray<A> }> => {
+export const alternate = async <A>(ours: () => Promise<A>, bare: () => Promise<A>): Promise<Sides<A>> => {
   const results = { ours: [] as Array<A>, bare: [] as Array<A> }
   const runOurs = async () => results.ours.push(await ours())
   const runBare = async () => results.bare.push(await bare())
@@ -94,14 +97,15 @@ const busyMax = 0.95
 
 export const isGeneratorBound = (loads: ReadonlyArray<Load>): boolean => median(loads.map(({ busy }) => busy)) > busyMax
 
+/** The ratio of what both sides get done with the same processor time. */
+export const ratioByCpu = ({ bare, ours }: Sides<{ readonly cpuMicros: number }>): number =>
+  median(ours.map(({ cpuMicros }, round) => (bare[round]?.cpuMicros ?? Number.NaN) / cpuMicros))
+
 /** The line of a path that compares requests per second. */
-export const throughputLine = (
-  about: Pick<Line, "path" | "unit" | "wanted">,
-  { bare, ours }: { readonly ours: ReadonlyArray<Load>; readonly bare: ReadonlyArray<Load> }
-): Line => ({
+export const throughputLine = (about: Pick<Line, "path" | "unit" | "wanted">, sides: Sides<Load>): Line => ({
   ...about,
-  ours: ours.map(({ perSecond }) => perSecond),
-  bare: bare.map(({ perSecond }) => perSecond),
-  byCpu: median(ours.map(({ cpuMicros }, round) => (bare[round]?.cpuMicros ?? Number.NaN) / cpuMicros)),
-  generatorBound: isGeneratorBound(ours) || isGeneratorBound(bare)
+  ours: sides.ours.map(({ perSecond }) => perSecond),
+  bare: sides.bare.map(({ perSecond }) => perSecond),
+  byCpu: ratioByCpu(sides),
+  generatorBound: isGeneratorBound(sides.ours) || isGeneratorBound(sides.bare)
 })

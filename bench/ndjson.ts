@@ -5,7 +5,7 @@
 import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { newestSeq } from "./fill.ts"
-import { alternate, type Line, load } from "./harness.ts"
+import { alternate, type Line, load, throughputLine } from "./harness.ts"
 import { startBare, startDaemon, temporaryFolder, withServers } from "./servers.ts"
 
 const events = 1000
@@ -37,16 +37,12 @@ export const measure = async (): Promise<ReadonlyArray<Line>> => {
       const sent = results.ours.reduce((sum, { total }) => sum + total, 0) * events
       const stored = await newestSeq(ours ?? "")
       if (stored < sent) throw new Error(`${sent} events were acknowledged, ${stored} are there`)
-      const perSecond = (loads: typeof results.ours) => loads.map((load) => load.perSecond * events)
-      return [
-        {
-          path: "NDJSON, 1,000 a request",
-          unit: "events/s",
-          ours: perSecond(results.ours),
-          bare: perSecond(results.bare),
-          wanted: { of: "ours", least: 150_000 }
-        }
-      ]
+      const line = throughputLine(
+        { path: "NDJSON, 1,000 a request", unit: "events/s", wanted: { of: "ours", least: 150_000 } },
+        results
+      )
+      const inEvents = (requests: ReadonlyArray<number> = []) => requests.map((perSecond) => perSecond * events)
+      return [{ ...line, ours: inEvents(line.ours), bare: inEvents(line.bare) }]
     })
   } finally {
     rmSync(folder, { recursive: true })
