@@ -2,9 +2,9 @@
  * The servers the daemon is measured against: what Node can do at the very least for the same work. One process each,
  * started with the mode as its argument; HTTP modes print their address, as the daemon does.
  */
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { createReadStream, readFileSync } from "node:fs"
-import { createServer, type RequestListener } from "node:http"
+import { createServer, type RequestListener, type ServerResponse } from "node:http"
 
 const [mode, argument = ""] = process.argv.slice(2)
 
@@ -14,6 +14,17 @@ const serve = (listener: RequestListener) => {
     const address = server.address()
     if (typeof address === "object" && address !== null) console.log(`listening on http://127.0.0.1:${address.port}`)
   })
+}
+
+/** Reads the FIFO `pipe` of its folder, whoever writes. */
+const readPipe = (onData: (chunk: Buffer) => void) => {
+  execFileSync("mkfifo", ["pipe"])
+  const open = () => {
+    const stream = createReadStream("pipe")
+    stream.on("data", (chunk) => typeof chunk === "string" || onData(chunk))
+    stream.on("close", open)
+  }
+  open()
 }
 
 switch (mode) {
@@ -55,24 +66,38 @@ switch (mode) {
       child.once("close", () => response.end('{"message":"Action executed successfully"}'))
     })
     break
-  // Counts the lines of a FIFO, and tells each time another `lines` have come.
+  // Counts the lines of its FIFO, and tells each time another `lines` have come.
   case "fifo": {
-    const [path = "", lines = "1"] = argument.split("|")
+    const lines = Number(argument)
     let seen = 0
     let told = 0
-    const open = () => {
-      const stream = createReadStream(path)
-      stream.on("data", (chunk) => {
-        for (let at = chunk.indexOf("\n"); at >= 0; at = chunk.indexOf("\n", at + 1)) seen += 1
-        while (seen - told >= Number(lines)) {
-          told += Number(lines)
-          console.log(`seen ${told}`)
-        }
-      })
-      stream.on("close", open)
-    }
-    open()
+    readPipe((chunk) => {
+      for (let at = chunk.indexOf("\n"); at >= 0; at = chunk.indexOf("\n", at + 1)) seen += 1
+      while (seen - told >= lines) {
+        told += lines
+        console.log(`seen ${told}`)
+      }
+    })
     console.log("listening on a pipe")
+    break
+  }
+  // Sends the lines of its FIFO on to all who have asked.
+  case "sse": {
+    const followers = new Set<ServerResponse>()
+    let rest = ""
+    let seq = 0
+    readPipe((chunk) => {
+      const lines = (rest + chunk.toString()).split("\n")
+      rest = lines.pop() ?? ""
+      const text = lines.map((message) => `id: ${++seq}\ndata: ${JSON.stringify({ seq, message })}\n\n`).join("")
+      for (const follower of followers) follower.write(text)
+    })
+    serve((_, response) => {
+      followers.add(response)
+      response.once("close", () => followers.delete(response))
+      response.setHeader("content-type", "text/event-stream")
+      response.write(": hello\n\n")
+    })
     break
   }
   default:

@@ -2,14 +2,10 @@
  * A million lines through the FIFO of a daemon just started, until the last of them is durable and visible in
  * `/api/v1/events`, and how far resident memory rises meanwhile. Beside it: a bare process that reads a FIFO and counts.
  */
-import { spawn } from "node:child_process"
-import { once } from "node:events"
-import { rmSync } from "node:fs"
-import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { catInto, linesFile, newestSeq, untilNewest } from "./fill.ts"
 import { alternate, type Line, ratioByCpu } from "./harness.ts"
-import { pipeOf, type Server, startBare, startDaemon, temporaryFolder, withServers } from "./servers.ts"
+import { pipeOf, type Server, startBare, startDaemon, withServers } from "./servers.ts"
 
 const lines = 1_000_000
 
@@ -51,17 +47,13 @@ const flood = (file: string, last: string): Promise<Flood> => {
 
 /** For the bare process, which the last line does not matter to: it counts. */
 const count = async (file: string): Promise<Flood> => {
-  const folder = temporaryFolder()
-  const pipe = join(folder, "pipe")
-  await once(spawn("mkfifo", [pipe]), "exit")
-  const bare = startBare("fifo", `${pipe}|${lines}`)
+  const bare = startBare("fifo", String(lines))
   try {
     await bare.said(/listening on (a pipe)/u)
-    const cost = await timed(bare, () => Promise.all([catInto(file, pipe), bare.said(/seen (\d+)\n/u)]))
+    const cost = await timed(bare, () => Promise.all([catInto(file, pipeOf(bare)), bare.said(/seen (\d+)\n/u)]))
     return { ...cost, riseMiB: Number.NaN }
   } finally {
     await bare.stop()
-    rmSync(folder, { recursive: true, force: true })
   }
 }
 

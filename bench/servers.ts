@@ -132,7 +132,7 @@ ${tables}`
       )
 }
 
-/** The FIFO of a daemon. */
+/** The FIFO of a daemon, or of a bare process that has one. */
 export const pipeOf = ({ folder }: Pick<Server, "folder">): string => join(folder, "pipe")
 
 /** For a path that needs nothing but their addresses; they end with it, whatever happens. */
