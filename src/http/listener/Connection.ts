@@ -14,7 +14,8 @@ import { asBytes, type Refusal } from "./Answers.ts"
 export interface Http1Exchange {
   readonly request: Http.IncomingMessage
   readonly response: Http.ServerResponse
-  readonly startedAt: number
+  /** In hand since the first look at it (Deadlines). */
+  since: number | undefined
   /** The client waits for `100 Continue`, and nobody has asked for the body yet. */
   awaitsContinue: boolean
   /** What the listener answers in place of the handler, where the request turned out to be faulty. */
@@ -25,7 +26,7 @@ export interface Http1Exchange {
 export interface Http2Exchange {
   readonly request: Http2.Http2ServerRequest
   readonly response: Http2.Http2ServerResponse
-  readonly startedAt: number
+  since: number | undefined
   readonly body: Progress
   respondingSince: number | undefined
 }
@@ -62,8 +63,9 @@ export class Connection {
   readonly waiting: Array<Http1Exchange> = []
   readonly streams = new Set<Http2Exchange>()
 
-  /** Without a request since, and the bytes received until then: more of them are the start of a request. */
-  idleSince: number
+  /** Without a request since; of a request that ended, since the first look at it (Deadlines). */
+  idleSince: number | undefined
+  /** Bytes received until then: more of them are the start of a request. */
   idleBytes = 0
   headerSince: number | undefined
   served = false
@@ -99,10 +101,10 @@ export class Connection {
       : this.socket.bytesRead - this.idleBytes
   }
 
-  idle(now: number): void {
+  idle(): void {
     this.served = true
     if (this.draining?.complete === true) this.draining = undefined
-    this.idleSince = now
+    this.idleSince = undefined
     this.idleBytes = this.socket.bytesRead
     this.headerSince = undefined
     this.respondingSince = undefined

@@ -136,14 +136,13 @@ export class Connections {
   /** Without an exchange in hand the connection is idle again, or ends. */
   finish(connection: Connection): void {
     if (connection.busy || !this.all.has(connection)) return
-    const now = this.clock.now()
-    connection.idle(now)
+    connection.idle()
     this.idle.add(connection)
     if (connection.lastWords !== undefined) {
-      connection.endingSince = now
+      connection.endingSince = this.clock.now()
       connection.socket.end(asBytes(connection.lastWords))
     } else if (connection.last || this.stopping) {
-      connection.end(now)
+      connection.end(this.clock.now())
     }
   }
 

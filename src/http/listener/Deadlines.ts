@@ -1,7 +1,8 @@
 /**
  * Every deadline of a listener, kept by one look over all connections each `checkMs`: slow headers, a body that
  * stalls, an answer nobody takes, idle and half-closed connections, and refused ones that linger. Looking at counters
- * costs nothing per request, and treats HTTP/1, TLS and HTTP/2 alike. A deadline is noticed at most `checkMs` late.
+ * costs nothing per request, and treats HTTP/1, TLS and HTTP/2 alike. Nor does a request read the clock: what begins or
+ * ends with one is dated by the first look at it, so that a deadline is noticed at most twice `checkMs` late.
  *
  * Bounds: the work of one look is proportional to the open connections and streams.
  */
@@ -20,28 +21,29 @@ export const watch = (connections: Connections, limits: ListenerLimits): Deadlin
   const { timedOut } = connections.counts
 
   /** A body nobody wants any more is read to its end, to keep the connection, for as long as a body may pause. */
-  const checkDraining = (connection: Connection, body: Http1Exchange["request"], now: number): void => {
+  const checkDraining = (connection: Connection, body: Http1Exchange["request"], since: number, now: number): void => {
     if (body.complete) {
-      connection.idle(now)
-    } else if (now - connection.idleSince >= limits.bodyIdleMs) {
+      connection.idle()
+    } else if (now - since >= limits.bodyIdleMs) {
       timedOut.body += 1
       connection.destroy()
     }
   }
 
   const checkIdle = (connection: Connection, now: number): void => {
-    if (connection.draining !== undefined) return checkDraining(connection, connection.draining, now)
+    const idleSince = (connection.idleSince ??= now)
+    if (connection.draining !== undefined) return checkDraining(connection, connection.draining, idleSince, now)
     const unfinished = connection.unfinishedHeaderBytes
-    if (unfinished > 0) connection.headerSince ??= connection.served ? now : connection.idleSince
+    if (unfinished > 0) connection.headerSince ??= connection.served ? now : idleSince
     if (connection.headerSince !== undefined) {
       if (now - connection.headerSince < limits.headerMs) return
       timedOut.header += 1
       connection.refuse(headersTimedOut, now)
     } else if (connection.served || connection.session !== undefined) {
-      if (now - connection.idleSince < limits.keepAliveMs) return
+      if (now - idleSince < limits.keepAliveMs) return
       timedOut.idle += 1
       connection.end(now)
-    } else if (now - connection.idleSince >= limits.headerMs) {
+    } else if (now - idleSince >= limits.headerMs) {
       // Nothing was said: a browser that connects ahead of need would take an answer for one to its next request.
       timedOut.header += 1
       connection.end(now)
@@ -65,7 +67,8 @@ export const watch = (connections: Connections, limits: ListenerLimits): Deadlin
     } else {
       connection.body.reset(connection.socket.bytesRead, now)
     }
-    if (!request.complete && overdue(exchange.startedAt, now, limits.requestMs)) {
+    exchange.since ??= now
+    if (!request.complete && overdue(exchange.since, now, limits.requestMs)) {
       timedOut.request += 1
       connection.refuse(bodyTimedOut, now)
     } else if (overdue(connection.respondingSince ?? now, now, limits.responseMs)) {
@@ -77,10 +80,11 @@ export const watch = (connections: Connections, limits: ListenerLimits): Deadlin
   const checkHttp2 = (exchange: Http2Exchange, now: number): void => {
     const { request, response } = exchange
     if (response.headersSent) exchange.respondingSince ??= now
+    exchange.since ??= now
     const window = request.stream.state.localWindowSize ?? 0
     if (!bodyWanted(request)) exchange.body.reset(window, now)
     const stalled = exchange.body.still(window, now) >= limits.bodyIdleMs
-    if (stalled || (!request.complete && overdue(exchange.startedAt, now, limits.requestMs))) {
+    if (stalled || (!request.complete && overdue(exchange.since, now, limits.requestMs))) {
       timedOut[stalled ? "body" : "request"] += 1
       if (response.headersSent) response.stream.close()
       else throughHttp2(response, bodyTimedOut)

@@ -57,7 +57,7 @@ export const attachHttp1 = (
     const exchange: Http1Exchange = {
       request,
       response,
-      startedAt: connections.clock.now(),
+      since: undefined,
       awaitsContinue: false,
       refusal: objection(request, expectation)
     }
@@ -124,7 +124,7 @@ export const attachHttp2 = (
       const exchange: Http2Exchange = {
         request,
         response,
-        startedAt: connections.clock.now(),
+        since: undefined,
         body: new Progress(),
         respondingSince: undefined
       }

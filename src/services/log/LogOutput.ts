@@ -8,8 +8,8 @@
  */
 import { write } from "node:fs"
 
-/** Lines of this long a time go out in one write: each write costs as much as formatting twenty lines. */
-const gatherMs = 5
+/** Lines of this long a time go out in one write. Each wakes a thread, for the price of some hundred lines. */
+const gatherMs = 25
 
 /** A second of very busy request logging; more means that nobody reads. */
 const bufferedBytesMax = 4 * 1024 * 1024

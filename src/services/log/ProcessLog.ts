@@ -41,6 +41,7 @@ export const layer = (initial: LogSettings): Layer.Layer<ProcessLog> =>
       const journal = isJournal(process.env, fstatSync(stderrFd))
       const formatOf = (settings: LogSettings): LogFormat => (settings.json ? "json" : journal ? "journal" : "text")
       let format = formatOf(initial)
+      // Never above Info: what is said of requests is always said.
       let minimum: LogLevel.LogLevel = initial.debug ? "Debug" : "Info"
       const output = new LogOutput(stderrFd, (dropped) =>
         formatLine(format, { at: new Date(), level: "Warn", message: "log lines were dropped", fields: { dropped } })
@@ -66,9 +67,7 @@ export const layer = (initial: LogSettings): Layer.Layer<ProcessLog> =>
       })
 
       const service = ProcessLog.of({
-        request: (atMs, entry) => {
-          if (enabled("Info")) output.push(formatRequest(format, atMs, entry))
-        },
+        request: (atMs, entry) => output.push(formatRequest(format, atMs, entry)),
         configure: (settings) =>
           Effect.sync(() => {
             format = formatOf(settings)

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import { formatUnsafe } from "effect/observability/PrometheusMetrics"
+import { RequestMetrics } from "./RequestMetrics.ts"
 
 /** Names and values at this moment; labels are part of the sample. */
 export interface Sample {
@@ -40,8 +41,7 @@ export class Metrics extends Context.Service<
       const context = yield* Effect.context<never>()
       const samplers: Array<Effect.Effect<ReadonlyArray<Sample>>> = [Effect.sync(processSampler)]
       const setters = new Map<string, (value: number) => void>()
-      const requests = new Map<string, Metric.Counter<number>>()
-      const durations = new Map<string, Metric.Histogram<number>>()
+      const requests = new RequestMetrics(context)
 
       const setterOf = ({ help, kind, labels, name }: Sample): ((value: number) => void) => {
         const options = { description: help, ...(labels === undefined ? {} : { attributes: labels }) }
@@ -73,22 +73,7 @@ export class Metrics extends Context.Service<
       }
 
       return Metrics.of({
-        observeRequest: (route, status, durationMs) => {
-          remember(requests, `${route} ${status}`, () =>
-            Metric.counter("systemapi_http_requests_total", {
-              description: "Requests answered, by route and status",
-              attributes: { route, status: String(status) },
-              incremental: true
-            })
-          ).updateUnsafe(1, context)
-          remember(durations, route, () =>
-            Metric.histogram("systemapi_http_request_seconds", {
-              description: "Time from the request's headers to the answer's",
-              attributes: { route },
-              boundaries: durationBuckets
-            })
-          ).updateUnsafe(durationMs / 1000, context)
-        },
+        observeRequest: (route, status, durationMs) => requests.observe(route, status, durationMs),
         register: (sampler) =>
           Effect.sync(() => void samplers.push(Effect.isEffect(sampler) ? sampler : Effect.sync(sampler))),
         sample,
@@ -97,9 +82,6 @@ export class Metrics extends Context.Service<
     })
   )
 }
-
-/** From a health check to an action of minutes. */
-const durationBuckets = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
 
 const processSampler: Sampler = () => {
   const memory = process.memoryUsage()
