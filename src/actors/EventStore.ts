@@ -16,9 +16,10 @@ import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import { ActorUnavailable } from "../services/ActorUnavailable.ts"
 import { daemonSource, type EventRun, runWeight, type SeqRange } from "../services/events/Event.ts"
-import { EventLog, type LogBounds, StoreFailed, StoreFull } from "../services/events/EventLog.ts"
+import { type AppendError, EventLog, type LogBounds, StoreFailed, StoreFull } from "../services/events/EventLog.ts"
 import { type EventPage, type EventQuery, noFilters } from "../services/events/EventQuery.ts"
 import { RecentEvents, type RecentLimits } from "../services/events/RecentEvents.ts"
+import { RunJoiner } from "../services/events/RunJoiner.ts"
 import { EventStorage, type StorageLost } from "../services/storage/EventStorage.ts"
 import { endlessLimits } from "./kernel/Child.ts"
 import * as Mailbox from "./kernel/Mailbox.ts"
@@ -26,14 +27,15 @@ import { Supervisor } from "./kernel/Supervisor.ts"
 
 interface Append {
   readonly runs: ReadonlyArray<EventRun>
+  readonly weight: number
   readonly reply: Mailbox.Reply<SeqRange, StoreFull | StoreFailed>
 }
 
 /** More appends than connections that can wait for one: beyond it senders wait, which is the back-pressure. */
 const mailboxCapacity = 8192
 
-/** Text that may wait for the store at once; the FIFOs and large HTTP events share it. */
-const waitingWeightMax = 32 * 1024 * 1024
+/** Text that may wait for the store at once, two transactions; the FIFOs and large HTTP events share it. */
+const waitingWeightMax = 8 * 1024 * 1024
 
 /** Below this an append is not counted: the mailbox's capacity already bounds what small ones weigh together. */
 const lightWeight = 4096
@@ -88,9 +90,9 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
 
   const push = (runs: ReadonlyArray<EventRun>, range: SeqRange) => {
     let firstSeq = range.first
-    for (const run of runs) {
-      recent.push({ ...run, firstSeq })
-      firstSeq += run.messages.length
+    for (const { fields, level, messages, offsets, receivedAt, source, who } of runs) {
+      recent.push({ firstSeq, receivedAt, offsets, source, who, level, fields, messages })
+      firstSeq += messages.length
     }
   }
 
@@ -124,7 +126,9 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   yield* catchUp
 
   const commit = Effect.fnUntraced(function* (appends: ReadonlyArray<Append>) {
-    const runs = appends.flatMap((append) => append.runs)
+    const joiner = new RunJoiner()
+    for (const append of appends) for (const run of append.runs) joiner.add(run)
+    const { runs } = joiner
     committingSince = clock.monotonicTimeNanosUnsafe()
     const range = yield* Effect.ensuring(storage.append(runs), committed)
     degraded = undefined
@@ -158,6 +162,9 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
         Effect.andThen(refuse(appends, new StoreFailed({ reason: lost.reason, stored: "unknown" })), Effect.fail(lost))
     })
 
+  const send = (runs: ReadonlyArray<EventRun>, weight: number, deadline?: Duration.Duration) =>
+    mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs, weight, reply }), deadline)
+
   /** Where nobody writes, nobody would notice that the store takes events again. One probe waits at a time. */
   let probing = false
   const probe = Effect.gen(function* () {
@@ -167,7 +174,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
     const receivedAt = yield* Clock.currentTimeNanos
     const shared = { receivedAt, source: daemonSource, who: undefined, level: "info", fields: undefined } as const
     const run = { ...shared, messages: ["[system-api] the event store takes events again"] }
-    yield* Effect.ignore(mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs: [run], reply }))).pipe(
+    yield* Effect.ignore(send([run], 0)).pipe(
       Effect.ensuring(
         Effect.sync(() => {
           probing = false
@@ -189,12 +196,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   yield* supervisor.start({ name: "EventStore", run, restart: "permanent", limits: endlessLimits, mailbox })
 
   // Whoever appends is gone by now; what they left in the mailbox is stored before storage closes.
-  yield* Effect.addFinalizer(() =>
-    Effect.ignore(mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs: [], reply }), flushDeadline))
-  )
-
-  const unavailable = (error: { readonly actor: string; readonly message: string }) =>
-    Effect.fail(new ActorUnavailable({ actor: error.actor, reason: error.message }))
+  yield* Effect.addFinalizer(() => Effect.ignore(send([], 0, flushDeadline)))
 
   /** Its weight counts until it is answered: an asker that leaves does not take its message out of the mailbox. */
   const sendHeavy = <E>(sent: Effect.Effect<SeqRange, E>, permits: number) =>
@@ -208,10 +210,11 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   const append = (runs: ReadonlyArray<EventRun>) =>
     Effect.suspend(() => {
       if (hangs()) return Effect.fail(new StoreFailed({ reason: hanging, stored: "no" }))
-      const heavy = runs.reduce((sum, run) => sum + runWeight(run), 0)
-      const sent = mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs, reply }))
-      return heavy <= lightWeight ? sent : sendHeavy(sent, Math.min(heavy, waitingWeightMax))
-    }).pipe(Effect.catchTags({ ActorRestarted: unavailable, MailboxFull: unavailable, AskTimedOut: unavailable }))
+      let weight = 0
+      for (const run of runs) weight += runWeight(run)
+      const sent = Effect.mapError(send(runs, weight), toAppendError)
+      return weight <= lightWeight ? sent : sendHeavy(sent, Math.min(weight, waitingWeightMax))
+    })
 
   return EventLog.of({
     append,
@@ -276,21 +279,31 @@ const upTo = (head: number, query: EventQuery): EventQuery =>
 const fromStorage = (storage: EventStorage["Service"], query: EventQuery): Effect.Effect<EventPage, StoreFailed> =>
   Effect.mapError(storage.scan(query), ({ reason }) => new StoreFailed({ reason, stored: "no" }))
 
-const countOf = (runs: ReadonlyArray<EventRun>): number => runs.reduce((sum, run) => sum + run.messages.length, 0)
+type SendError = StoreFull | StoreFailed | Mailbox.ActorRestarted | Mailbox.MailboxFull | Mailbox.AskTimedOut
+
+const toAppendError = (error: SendError): AppendError =>
+  error._tag === "StoreFull" || error._tag === "StoreFailed"
+    ? error
+    : new ActorUnavailable({ actor: error.actor, reason: error.message })
+
+const countOf = (runs: ReadonlyArray<EventRun>): number => {
+  let count = 0
+  for (const run of runs) count += run.messages.length
+  return count
+}
 
 /** Cuts what was taken from the mailbox into transactions of bounded weight, in order. */
 const transactionsOf = function* (appends: ReadonlyArray<Append>): Generator<ReadonlyArray<Append>> {
   let transaction: Array<Append> = []
   let weight = 0
   for (const append of appends) {
-    const next = append.runs.reduce((sum, run) => sum + runWeight(run), 0)
-    if (transaction.length > 0 && weight + next > transactionWeightMax) {
+    if (transaction.length > 0 && weight + append.weight > transactionWeightMax) {
       yield transaction
       transaction = []
       weight = 0
     }
     transaction.push(append)
-    weight += next
+    weight += append.weight
   }
   if (transaction.length > 0) yield transaction
 }

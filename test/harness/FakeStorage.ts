@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type Event, type EventRun, runWeight } from "../../src/services/events/Event.ts"
+import { type Event, type EventRun, runWeight, timeAt } from "../../src/services/events/Event.ts"
 import type { LogBounds, RetainLimits } from "../../src/services/events/EventLog.ts"
 import type { EventFilters, EventPage, EventQuery } from "../../src/services/events/EventQuery.ts"
 import {
@@ -42,8 +42,10 @@ export const makeFakeStorage = (): FakeStorage => {
 
   const store = (runs: ReadonlyArray<EventRun>) => {
     const first = last + 1
-    for (const { messages, ...shared } of runs)
-      for (const message of messages) events.push({ ...shared, seq: ++last, message })
+    for (const run of runs) {
+      const { messages, offsets: _, ...shared } = run
+      messages.forEach((message, i) => events.push({ ...shared, receivedAt: timeAt(run, i), seq: ++last, message }))
+    }
     commits.push(last - first + 1)
     return { first, last }
   }

@@ -42,6 +42,8 @@ export const DrawnRun = Schema.Struct({
   who: Schema.Literals(["", "admin"]),
   level: Level,
   fields: Schema.Literals(["", '{"a":1}']),
+  /** Seconds from the first time to each message's; none where all came at once. */
+  offsets: Schema.Union([Schema.Literal("none"), Schema.Array(Seconds).check(Schema.isMaxLength(6))]),
   messages: Schema.Array(MessageText).check(Schema.isMinLength(1), Schema.isMaxLength(6))
 })
 export const DrawnRuns = Schema.Array(DrawnRun).check(Schema.isMaxLength(12))
@@ -63,11 +65,12 @@ export const DrawnQuery = Schema.Struct({
 
 const nanos = (seconds: number): bigint => BigInt(seconds) * 1_000_000_000n
 
-export const toRun = ({ at, fields, level, messages, source, who }: typeof DrawnRun.Type): EventRun =>
+export const toRun = ({ at, fields, level, messages, offsets, source, who }: typeof DrawnRun.Type): EventRun =>
   runOf(
     messages.map((letters) => letters.join("")),
     {
       receivedAt: nanos(at) + 7n,
+      offsets: offsets === "none" ? undefined : messages.map((_, i) => (offsets[i] ?? 0) * 1e9 - 5e9),
       source,
       level,
       who: who === "" ? undefined : who,

@@ -24,17 +24,27 @@ export interface Event {
 }
 
 /**
- * Events that arrived together and differ in their message only. The log takes runs, not single events: a run of ten
- * thousand FIFO lines costs one statement, and an event from HTTP is a run of one.
+ * Events that follow each other and differ in their message and time only. The log takes runs, not single events: a run
+ * of ten thousand FIFO lines costs one statement, and an event from HTTP is a run of one.
  */
 export interface EventRun {
+  /** When they came, all of them where there are no `offsets`. */
   readonly receivedAt: bigint
+  /** Where their times differ: nanoseconds from `receivedAt` to each event, within `offsetMax` either way. */
+  readonly offsets?: ReadonlyArray<number> | undefined
   readonly source: string
   readonly who: string | undefined
   readonly level: Level
   readonly fields: string | undefined
   readonly messages: ReadonlyArray<string>
 }
+
+/** 52 days: the sum of two is still a number that is exact to the nanosecond. */
+export const offsetMax = 2 ** 52
+
+/** When the event at this place in the run came. */
+export const timeAt = ({ offsets, receivedAt }: EventRun, index: number): bigint =>
+  offsets === undefined ? receivedAt : receivedAt + BigInt(offsets[index] ?? 0)
 
 /** A run that has its place in the log. */
 export interface StoredRun extends EventRun {

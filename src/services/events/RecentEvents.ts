@@ -4,7 +4,7 @@
  *
  * Owned and written by the EventStore actor alone; reading is synchronous and allocates no copies.
  */
-import { type Event, runWeight, type StoredRun } from "./Event.ts"
+import { type Event, runWeight, type StoredRun, timeAt } from "./Event.ts"
 import { pageBytesMax } from "./EventQuery.ts"
 
 export interface RecentLimits {
@@ -84,10 +84,11 @@ export class RecentEvents {
   /** Lets go of events up to and including `seq`, which the log no longer holds. */
   forget(seq: number): void {
     for (let run = this.runs[this.oldest]; run !== undefined && run.firstSeq <= seq; run = this.runs[this.oldest]) {
-      const keep = run.messages.slice(seq + 1 - run.firstSeq)
+      const gone = seq + 1 - run.firstSeq
+      const keep = run.messages.slice(gone)
       this.release(run)
       if (keep.length === 0) continue
-      const rest = { ...run, firstSeq: seq + 1, messages: keep }
+      const rest = { ...run, firstSeq: seq + 1, offsets: run.offsets?.slice(gone), messages: keep }
       this.oldest -= 1
       this.runs[this.oldest] = rest
       this.count += keep.length
@@ -140,7 +141,7 @@ const staleRunsMax = 256
 
 export const eventOf = (run: StoredRun, index: number): Event => ({
   seq: run.firstSeq + index,
-  receivedAt: run.receivedAt,
+  receivedAt: timeAt(run, index),
   source: run.source,
   who: run.who,
   level: run.level,

@@ -8,6 +8,7 @@
  * Bounds: `maxEvents` events and `maxBytes` bytes; when the events do not fit in the bytes there is no tail, and the
  * caller streams them from the log instead.
  */
+import { timeAt } from "./Event.ts"
 import type { RecentEvents } from "./RecentEvents.ts"
 
 export interface RenderedTailOptions {
@@ -54,7 +55,7 @@ export class RenderedTail {
     this.tooLargeAt = undefined
     for (const run of this.recent.runsAfter(this.rendered)) {
       for (let i = Math.max(0, this.rendered + 1 - run.firstSeq); i < run.messages.length; i++) {
-        this.write(this.options.render(run.receivedAt, run.messages[i] ?? ""))
+        this.write(this.options.render(timeAt(run, i), run.messages[i] ?? ""))
         if (this.end - this.start > maxBytes) return this.giveUp()
       }
     }

@@ -13,7 +13,7 @@ import { Worker } from "node:worker_threads"
 import { workerUrl } from "../workers/workerUrl.ts"
 import { EventStorage, StorageFailed, StorageFull, StorageLost, StoreUnusable } from "./EventStorage.ts"
 import type { StorageAnswer, StorageRequest, StorageValue } from "./protocol.ts"
-import { toPage, toScanRange, toWireRun } from "./wire.ts"
+import { toPage, toScanRange, toWire } from "./wire.ts"
 
 /** Pages asked for at a time: an append waits behind them, so it waits for two pages at the most. */
 const scansMax = 2
@@ -135,7 +135,7 @@ export const layerWorker = (directory: string): Layer.Layer<EventStorage, StoreU
 
       return EventStorage.of({
         append: (runs) =>
-          Effect.map(ask({ tag: "append", runs: runs.map(toWireRun) }, "appended"), (appended) => appended.range),
+          Effect.map(ask({ tag: "append", appends: toWire(runs) }, "appended"), (appended) => appended.range),
         scan: (query) =>
           scanning.withPermit(Effect.map(readOnly(ask({ tag: "scan", range: toScanRange(query) }, "scanned")), toPage)),
         retain: (limits) => ask({ tag: "retain", limits }, "retained"),

@@ -6,15 +6,10 @@
  * time skips blocks instead of rows even though the clock may have stepped. `log_state` remembers what retention took.
  */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite"
+import { blockEvents, blockOf, EventInserts } from "./EventInserts.ts"
 import { pageBytesMax, pageRowsMax } from "../events/EventQuery.ts"
 import type { RetainLimits } from "../events/EventLog.ts"
-import type { Appended, Retained, ScanRange, ScanResult, StoreState, WireRow, WireRun } from "./protocol.ts"
-
-/** A block is what one page may look at, halved: a page spans at most three. Part of the file format. */
-const blockEvents = 4096
-
-/** A seq may need more than the 32 bits that shifts work on. */
-const blockOf = (seq: number): number => Math.floor(seq / blockEvents)
+import type { Appended, Retained, ScanRange, ScanResult, StoreState, WireAppend, WireRow } from "./protocol.ts"
 
 /** Rows retention deletes in one request: about 10 ms of the store's thread, so that appends are not held up. */
 const retainRowsMax = 5000
@@ -38,8 +33,7 @@ export const eventTableSchema = `
 
 export class EventTable {
   private readonly db: DatabaseSync
-  private readonly insert: StatementSync
-  private readonly insertSpan: StatementSync
+  private readonly inserts: EventInserts
   private readonly blockAfter: StatementSync
   private readonly blockBefore: StatementSync
   private readonly firstYoung: StatementSync
@@ -51,11 +45,7 @@ export class EventTable {
 
   constructor(db: DatabaseSync) {
     this.db = db
-    this.insert = db.prepare(`INSERT INTO events SELECT ?1 + key, ?2, ?3, ?4, ?5, value, ?6 FROM json_each(?7)`)
-    this.insertSpan = db.prepare(
-      `INSERT INTO event_spans VALUES (?1, ?2, ?2) ON CONFLICT (block) DO UPDATE
-       SET oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest)`
-    )
+    this.inserts = new EventInserts(db)
     this.blockAfter = db.prepare(
       `SELECT block FROM event_spans WHERE block >= ?1 AND newest >= ?2 AND oldest < ?3 ORDER BY block LIMIT 1`
     )
@@ -73,18 +63,14 @@ export class EventTable {
     this.first = Number(seqs?.["first"] ?? this.last + 1)
   }
 
-  append(runs: ReadonlyArray<WireRun>): Appended {
+  append(appends: ReadonlyArray<WireAppend>): Appended {
     const first = this.last + 1
     let next = first
     this.db.exec("BEGIN IMMEDIATE")
     try {
-      for (const run of runs) {
-        this.insert.run(next, run.receivedAt, run.source, run.who, run.level, run.fields, run.messages)
-        const end = next + run.count
-        for (let block = blockOf(next); block <= blockOf(end - 1); block++) {
-          this.insertSpan.run(block, run.receivedAt)
-        }
-        next = end
+      for (const events of appends) {
+        this.inserts.insert(events, next)
+        next += events.count
       }
       this.db.exec("COMMIT")
     } catch (error) {

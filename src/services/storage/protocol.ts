@@ -5,17 +5,34 @@
 import type { SeqRange } from "../events/Event.ts"
 import type { LogBounds, RetainLimits, RetainResult } from "../events/EventLog.ts"
 
-/** An EventRun ready for the store: the messages are one JSON array, which SQLite unpacks itself. */
-export interface WireRun {
+/** Events of one writer that follow each other. */
+interface WireEvents {
   readonly receivedAt: bigint
+  /** Nanoseconds from `receivedAt` to each event; null where all came then. */
+  readonly offsets: Float64Array | null
   readonly source: string
   readonly who: string | null
+  readonly count: number
+}
+
+/** An EventRun ready for the store: the messages are one JSON array, which SQLite unpacks itself. */
+export interface WireRun extends WireEvents {
+  readonly tag: "run"
   /** Index into `levels`. */
   readonly level: number
   readonly fields: string | null
   readonly messages: string
-  readonly count: number
 }
+
+/** Events that differ in more than that, as columns: an object for each would cost more to send than to store. */
+export interface WireRows extends WireEvents {
+  readonly tag: "rows"
+  readonly levels: Uint8Array
+  readonly fields: ReadonlyArray<string | null>
+  readonly messages: ReadonlyArray<string>
+}
+
+export type WireAppend = WireRun | WireRows
 
 /** seq, seconds, nanoseconds within the second, source, who, level, message, fields: cheaper to clone than objects. */
 export type WireRow = readonly [number, number, number, string, string | null, number, string, string | null]
@@ -34,7 +51,7 @@ export interface ScanRange {
 }
 
 export type StorageRequest =
-  | { readonly tag: "append"; readonly id: number; readonly runs: ReadonlyArray<WireRun> }
+  | { readonly tag: "append"; readonly id: number; readonly appends: ReadonlyArray<WireAppend> }
   | { readonly tag: "scan"; readonly id: number; readonly range: ScanRange }
   | { readonly tag: "retain"; readonly id: number; readonly limits: RetainLimits }
   | { readonly tag: "state"; readonly id: number }

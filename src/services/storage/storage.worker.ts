@@ -40,7 +40,7 @@ const serve = ({ db, file, lock, table }: ReturnType<typeof open>) => {
     switch (request.tag) {
       case "append":
         file()
-        return table.append(request.runs)
+        return table.append(request.appends)
       case "scan":
         return table.scan(request.range)
       case "retain":

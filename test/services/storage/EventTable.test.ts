@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Event, EventRun } from "../../../src/services/events/Event.ts"
+import { type Event, type EventRun, timeAt } from "../../../src/services/events/Event.ts"
 import { type EventPage, type EventQuery, pageRowsMax } from "../../../src/services/events/EventQuery.ts"
 import type { RetainLimits } from "../../../src/services/events/EventLog.ts"
 import { EventTable } from "../../../src/services/storage/EventTable.ts"
 import { openStore } from "../../../src/services/storage/openStore.ts"
-import { toPage, toScanRange, toWireRun } from "../../../src/services/storage/wire.ts"
+import { toPage, toScanRange, toWire } from "../../../src/services/storage/wire.ts"
 import { DrawnQuery, DrawnRuns, queryOf, runOf, toQuery, toRun } from "../../harness/events.ts"
 import { naiveScan } from "../../harness/FakeStorage.ts"
 import { temporaryFolder } from "../../harness/temporaryFolder.ts"
@@ -24,7 +24,7 @@ const openTable = Effect.fnUntraced(function* (startAt = 1) {
   return { db, folder, table: new EventTable(db) }
 })
 
-const append = (table: EventTable, runs: ReadonlyArray<EventRun>) => table.append(runs.map(toWireRun)).range
+const append = (table: EventTable, runs: ReadonlyArray<EventRun>) => table.append(toWire(runs)).range
 
 const scan = (table: EventTable, query: EventQuery): EventPage => toPage(table.scan(toScanRange(query)))
 
@@ -44,7 +44,10 @@ const scanAll = (table: EventTable, query: EventQuery): ReadonlyArray<Event> => 
 /** What the log holds after these appends, from the first seq on. */
 const modelOf = (runs: ReadonlyArray<EventRun>, first = 1): ReadonlyArray<Event> =>
   runs
-    .flatMap(({ messages, ...shared }) => messages.map((message) => ({ ...shared, message })))
+    .flatMap((run) => {
+      const { messages, offsets: _, ...shared } = run
+      return messages.map((message, i) => ({ ...shared, receivedAt: timeAt(run, i), message }))
+    })
     .map((event, i) => ({ ...event, seq: first + i }))
 
 const none: RetainLimits = { maxCount: 0, maxBytes: 0, receivedBefore: null }
@@ -57,7 +60,7 @@ describe("scan", () => {
       Effect.gen(function* () {
         const { table } = yield* openTable()
         const runs = drawnRuns.map(toRun)
-        for (const run of runs) append(table, [run])
+        append(table, runs)
         const model = modelOf(runs)
         const bounds = { first: 1, last: model.length }
         for (const query of drawnQueries.map(toQuery)) {
@@ -174,6 +177,33 @@ describe("scan", () => {
           )
         }
       }
+    })
+  )
+
+  it.effect("knows the time of every event to the nanosecond, and of every block, however the events came", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable(4000)
+      const start = 1_795_320_651_650_123_457n
+      const second = 1_000_000_000
+      const texts = (count: number) => Array.from({ length: count }, (_, i) => `${i}`)
+      const offsets = Array.from({ length: 10_000 }, (_, i) => (i === 7000 ? -40 * 86_400 * second : i * second + 1))
+      const runs = [
+        runOf(texts(10_000), { receivedAt: start, offsets }),
+        ...texts(200).map((text, i) =>
+          runOf([text], { receivedAt: start - BigInt(i * second), level: i % 2 === 0 ? "info" : "error" })
+        )
+      ]
+      append(table, runs)
+      const model = modelOf(runs, 4000)
+      assert.deepStrictEqual(scanAll(table, queryOf({ limit: 20_000 })), model)
+      const found = (filters: EventQuery["filters"]) =>
+        scanAll(table, queryOf({ limit: 20_000, filters })).map(({ seq }) => seq)
+      assert.deepStrictEqual(found({ until: start - BigInt(86_400 * second) }), [11_000])
+      assert.deepStrictEqual(found({ since: start + BigInt(9998 * second) + 1n }), [13_998, 13_999])
+      assert.deepStrictEqual(
+        found({ since: start - BigInt(199 * second), until: start - BigInt(197 * second) }),
+        [14_198, 14_199]
+      )
     })
   )
 

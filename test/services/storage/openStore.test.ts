@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { lockStore, openStore, openStoreReadOnly, storeFile } from "../../../src/services/storage/openStore.ts"
 import { faultOf } from "../../../src/services/storage/sqliteFault.ts"
 import { EventTable } from "../../../src/services/storage/EventTable.ts"
-import { toWireRun } from "../../../src/services/storage/wire.ts"
+import { toWire } from "../../../src/services/storage/wire.ts"
 import { runOf } from "../../harness/events.ts"
 import { temporaryFolder } from "../../harness/temporaryFolder.ts"
 import { faultWhen } from "./faultWhen.ts"
@@ -15,7 +15,7 @@ const promise = <A>(work: () => Promise<A>) => Effect.promise(work)
 /** A store with ten thousand events, closed. */
 const filled = Effect.map(temporaryFolder, (folder) => {
   const db = openStore(folder)
-  new EventTable(db).append([toWireRun(runOf(Array.from({ length: 10_000 }, (_, i) => `event ${i}`)))])
+  new EventTable(db).append(toWire([runOf(Array.from({ length: 10_000 }, (_, i) => `event ${i}`))]))
   db.close()
   return folder
 })
@@ -115,7 +115,7 @@ describe("openStoreReadOnly", () => {
     Effect.gen(function* () {
       const folder = yield* filled
       const writer = openStore(folder)
-      new EventTable(writer).append([toWireRun(runOf(["while open"]))])
+      new EventTable(writer).append(toWire([runOf(["while open"])]))
       const reader = openStoreReadOnly(folder)
       assert.strictEqual(new EventTable(reader).state().last, 10_001)
       const fault = faultWhen(() => reader.exec("DELETE FROM events"))
