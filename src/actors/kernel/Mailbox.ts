@@ -110,7 +110,7 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
     }
   })
 
-  const offer = (envelope: Envelope<M>): Effect.Effect<void, MailboxFull> => {
+  const offerWhenFull = (envelope: Envelope<M>): Effect.Effect<void, MailboxFull> => {
     switch (whenFull) {
       case "wait":
         return Effect.asVoid(Queue.offer(queue, envelope))
@@ -118,7 +118,6 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
         return Effect.andThen(makeRoom, Effect.asVoid(Queue.offer(queue, envelope)))
       case "refuse":
         return Effect.suspend(() => {
-          if (!Queue.isFullUnsafe(queue) && Queue.offerUnsafe(queue, envelope)) return Effect.void
           refused += 1
           return Effect.fail(full)
         })
@@ -131,32 +130,50 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
     return envelope.message
   }
 
-  const ask = <A, E>(make: (reply: Reply<A, E>) => M, deadline?: Duration.Duration) =>
-    Effect.suspend(() => {
+  const settle = (envelope: Envelope<M>) => {
+    envelope.settled = true
+    inHand.delete(envelope)
+  }
+
+  const ask = <A, E>(make: (reply: Reply<A, E>) => M, deadline?: Duration.Duration) => {
+    // Every event from HTTP comes this way: where there is room, an ask is one step and its answer another.
+    const answer = Effect.callback<A, E | ActorRestarted | MailboxFull>((resume) => {
       const reply: Reply<A, E> = Deferred.makeUnsafe()
       const envelope: Envelope<M> = {
         message: make(reply),
         abandon: (error) => Deferred.doneUnsafe(reply, Effect.fail(error)),
         settled: false
       }
-      const answer = Effect.ensuring(
-        Effect.andThen(offer(envelope), Deferred.await(reply)),
-        Effect.sync(() => {
-          envelope.settled = true
-          inHand.delete(envelope)
-        })
-      )
-      return deadline === undefined
-        ? answer
-        : Effect.timeoutOrElse(answer, {
-            duration: deadline,
-            orElse: () => Effect.fail(new AskTimedOut({ actor, after_ms: Duration.toMillis(deadline) }))
-          })
+      if (!Queue.offerUnsafe(queue, envelope)) {
+        const answered = Effect.andThen(offerWhenFull(envelope), Deferred.await(reply))
+        const settled = Effect.sync(() => settle(envelope))
+        return resume(Effect.ensuring(answered, settled))
+      }
+      const answered = (exit: Effect.Effect<A, E | ActorRestarted | MailboxFull>) => {
+        settle(envelope)
+        resume(exit)
+      }
+      reply.resumes = [answered]
+      return Effect.sync(() => {
+        reply.resumes = undefined
+        settle(envelope)
+      })
     })
+    return deadline === undefined
+      ? answer
+      : Effect.timeoutOrElse(answer, {
+          duration: deadline,
+          orElse: () => Effect.fail(new AskTimedOut({ actor, after_ms: Duration.toMillis(deadline) }))
+        })
+  }
 
   return {
     actor,
-    tell: (message) => offer({ message, abandon: undefined, settled: true }),
+    tell: (message) =>
+      Effect.suspend(() => {
+        const envelope = { message, abandon: undefined, settled: true }
+        return Queue.offerUnsafe(queue, envelope) ? Effect.void : offerWhenFull(envelope)
+      }),
     ask,
     take: Effect.map(Queue.take(queue), accept),
     takeUpTo: (max) => Effect.map(Queue.takeBetween(queue, 1, max), (envelopes) => envelopes.map(accept)),
