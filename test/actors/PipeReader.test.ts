@@ -12,6 +12,7 @@ import * as Queue from "effect/Queue"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { timeAt } from "../../src/services/events/Event.ts"
 import * as EventStore from "../../src/actors/EventStore.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import * as PipeReader from "../../src/actors/PipeReader.ts"
@@ -182,10 +183,10 @@ describe("time", () => {
       fifo.write("  a \n\n1730764800123 b\n")
       const runs = yield* log.takeRuns
       assert.deepStrictEqual(
-        runs.map(({ messages, receivedAt, source }) => [receivedAt, source, messages]),
+        runs.flatMap((run) => run.messages.map((message, i) => [timeAt(run, i), run.source, message])),
         [
-          [1_730_764_800_500_000_000n, "pipe:test", ["a"]],
-          [1_730_764_800_123_000_000n, "pipe:test", ["b"]]
+          [1_730_764_800_500_000_000n, "pipe:test", "a"],
+          [1_730_764_800_123_000_000n, "pipe:test", "b"]
         ]
       )
     })

@@ -43,7 +43,7 @@ export interface EventRun {
 export const offsetMax = 2 ** 52
 
 /** When the event at this place in the run came. */
-export const timeAt = ({ offsets, receivedAt }: EventRun, index: number): bigint =>
+export const timeAt = ({ offsets, receivedAt }: Pick<EventRun, "offsets" | "receivedAt">, index: number): bigint =>
   offsets === undefined ? receivedAt : receivedAt + BigInt(offsets[index] ?? 0)
 
 /** A run that has its place in the log. */

@@ -9,6 +9,7 @@
  * option, invalid text or a line over the cap asks for it.
  */
 import { isUtf8 } from "node:buffer"
+import { offsetMax } from "../events/Event.ts"
 import { parseGivenTime } from "./GivenTime.ts"
 import { type LineCounts, noLines } from "./LineCounts.ts"
 
@@ -23,10 +24,12 @@ export interface LineOptions {
   readonly lineMaxBytes: number
 }
 
-/** Lines that follow each other and differ in their text only. */
+/** Lines that follow each other and differ in their text and time only. */
 export interface LineRun {
-  /** Nanoseconds since the UNIX epoch; whole milliseconds, so that what comes together is one run. */
+  /** Nanoseconds since the UNIX epoch; whole milliseconds, so that what comes together has one time. */
   readonly receivedAt: bigint
+  /** As in an EventRun: where the lines gave times that differ. */
+  offsets?: Array<number>
   readonly fields: string | undefined
   /** Belongs to whoever takes the run, who may add to it. */
   readonly messages: Array<string>
@@ -129,7 +132,7 @@ export class LineFramer {
     const { givenTime, skipEmpty, trim } = this.options
     if (!trim && !skipEmpty && !givenTime) {
       this.counts.lines += messages.length
-      return runs.add(runs.nowMs, fields, messages)
+      return runs.addAll(fields, messages)
     }
     for (const whole of messages) {
       const line = trim ? whole.slice(textStart(whole)) : whole
@@ -139,7 +142,7 @@ export class LineFramer {
       // A line that was cut lost more than is seen here, so it is not empty.
       if (skipEmpty && message === "" && fields === undefined) continue
       this.counts.lines += 1
-      runs.add(given?.ms ?? runs.nowMs, fields, [message])
+      runs.add(given?.ms ?? runs.nowMs, fields, message)
     }
   }
 }
@@ -148,22 +151,38 @@ export class LineFramer {
 class Runs {
   readonly done: Array<LineRun> = []
   readonly nowMs: number
+  private last: LineRun | undefined
+  private lastMs = 0
 
   constructor(nowMs: number) {
     this.nowMs = nowMs
   }
 
-  add(ms: number, fields: string | undefined, messages: Array<string>): void {
-    addRun(this.done, { receivedAt: BigInt(ms) * 1_000_000n, fields, messages })
+  add(ms: number, fields: string | undefined, message: string): void {
+    const offset = (ms - this.lastMs) * nanosPerMs
+    const { last } = this
+    if (last === undefined || last.fields !== fields || Math.abs(offset) > offsetMax)
+      return this.begin(ms, fields, [message])
+    if (offset !== 0) last.offsets ??= last.messages.map(() => 0)
+    last.messages.push(message)
+    last.offsets?.push(offset)
+  }
+
+  /** Lines that have the time of the chunk. */
+  addAll(fields: string | undefined, messages: Array<string>): void {
+    const { last } = this
+    if (last === undefined || last.fields !== fields) this.begin(this.nowMs, fields, messages)
+    else for (const message of messages) last.messages.push(message)
+  }
+
+  private begin(ms: number, fields: string | undefined, messages: Array<string>): void {
+    this.last = { receivedAt: BigInt(ms) * BigInt(nanosPerMs), fields, messages }
+    this.lastMs = ms
+    this.done.push(this.last)
   }
 }
 
-/** Adds a run to those before it; where it differs from the last in its text only, they become one. */
-export const addRun = (runs: Array<LineRun>, run: LineRun): void => {
-  const last = runs.at(-1)
-  if (last === undefined || last.receivedAt !== run.receivedAt || last.fields !== run.fields) runs.push(run)
-  else for (const message of run.messages) last.messages.push(message)
-}
+const nanosPerMs = 1_000_000
 
 /** Looks at one place per `max` bytes, not at every line. */
 const hasLineOver = (bytes: Buffer, max: number): boolean => {

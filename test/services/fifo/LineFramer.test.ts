@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { timeAt } from "../../../src/services/events/Event.ts"
 import { parseGivenTime } from "../../../src/services/fifo/GivenTime.ts"
 import { noLines } from "../../../src/services/fifo/LineCounts.ts"
 import { LineFramer, type LineOptions, type LineRun } from "../../../src/services/fifo/LineFramer.ts"
@@ -16,8 +17,8 @@ interface Line {
 }
 
 const linesOf = (runs: ReadonlyArray<LineRun>): ReadonlyArray<Line> =>
-  runs.flatMap(({ fields, messages, receivedAt }) =>
-    messages.map((message) => ({ ms: Number(receivedAt / 1_000_000n), fields, message }))
+  runs.flatMap((run) =>
+    run.messages.map((message, i) => ({ ms: Number(timeAt(run, i) / 1_000_000n), fields: run.fields, message }))
   )
 
 const bytesOf = (content: string | Uint8Array): Buffer => Buffer.from(content)
@@ -232,13 +233,17 @@ describe("options", () => {
     ])
   })
 
-  it("givenTime makes one run of lines of the same time", () => {
+  it("givenTime makes one run of lines, with offsets where their times differ, each exact", () => {
     const framer = new LineFramer({ ...plain, givenTime: true })
-    const runs = framer.push(bytesOf("1730764800 a\n1730764800 b\n1730764801 c\n"), nowMs)
-    assert.deepStrictEqual(
-      runs.map((run) => run.messages),
-      [["a", "b"], ["c"]]
-    )
+    const receivedAt = 1_730_764_800_000_000_000n
+    assert.deepStrictEqual(framer.push(bytesOf("1730764800 a\n1730764800 b\n"), nowMs), [
+      { receivedAt, fields: undefined, messages: ["a", "b"] }
+    ])
+    const later = "1730764800 a\n1730764801 b\n1730764799999 c\n1720000000 too far\n"
+    assert.deepStrictEqual(framer.push(bytesOf(later), nowMs), [
+      { receivedAt, fields: undefined, messages: ["a", "b", "c"], offsets: [0, 1e9, -1e6] },
+      { receivedAt: 1_720_000_000_000_000_000n, fields: undefined, messages: ["too far"] }
+    ])
   })
 })
 
