@@ -7,7 +7,7 @@ import * as Http from "node:http"
 import type * as Http2 from "node:http2"
 
 export interface Refusal {
-  readonly code: 400 | 405 | 408 | 413 | 417 | 431 | 500 | 503
+  readonly code: 400 | 405 | 408 | 413 | 417 | 431 | 500 | 501 | 503 | 505
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -27,6 +27,15 @@ export const headersTimedOut: Refusal = { code: 408, message: "The request heade
 export const bodyTimedOut: Refusal = { code: 408, message: "The request body did not arrive in time" }
 
 export const hostMissing: Refusal = { code: 400, message: "Malformed request: the Host header is missing" }
+
+/** The parser takes any number; what is neither of these two has other rules, or none. */
+export const unknownVersion: Refusal = { code: 505, message: "Only HTTP/1.0 and HTTP/1.1 are spoken here" }
+
+/** What such a client means by it nobody can say, and proxies differ in what they take for the end of its body. */
+export const chunkedHttp10: Refusal = { code: 400, message: "Malformed request: HTTP/1.0 has no Transfer-Encoding" }
+
+/** A body that is compressed for the way only would be taken for what it says. */
+export const unknownCoding: Refusal = { code: 501, message: "Of transfer codings only chunked is known" }
 
 export const unknownExpectation: Refusal = { code: 417, message: "Only the expectation 100-continue is known" }
 

@@ -1,7 +1,7 @@
 /**
  * Between the parsers and the handler: requests of one HTTP/1 connection reach the handler one after another, in the
  * order in which they came, so that two events sent down one connection keep their order; streams of HTTP/2 run side
- * by side. What no handler should see (no Host, an unknown expectation, too many fields, CONNECT) is answered here.
+ * by side. What no handler should see (no Host, an unknown version or expectation, too many fields, CONNECT) is answered here.
  *
  * Bounds: `pipelined` requests wait per connection and `pipelinedInAll` over all; a client that sends more loses its
  * connection. `streams` run per HTTP/2 connection (the engine keeps that) and `streamsInAll` over all; one more is
@@ -11,13 +11,16 @@ import type * as Http from "node:http"
 import * as Http2 from "node:http2"
 import type { Duplex } from "node:stream"
 import {
+  chunkedHttp10,
   connectRefused,
   hostMissing,
   type Refusal,
   throughHttp1,
   throughHttp2,
   tooManyHeaders,
-  unknownExpectation
+  unknownCoding,
+  unknownExpectation,
+  unknownVersion
 } from "./Answers.ts"
 import { type Connection, type Http1Exchange, type Http2Exchange, Progress } from "./Connection.ts"
 import type { Connections } from "./Connections.ts"
@@ -41,6 +44,12 @@ export const attachHttp1 = (
 ): void => {
   const objection = (request: Http.IncomingMessage, expectation: Expectation): Refusal | undefined => {
     if (request.rawHeaders.length > limits.headerFields * 2) return tooManyHeaders(limits.headerFields)
+    if (request.httpVersion !== "1.1" && request.httpVersion !== "1.0") return unknownVersion
+    const coding = request.headers["transfer-encoding"]
+    if (coding !== undefined) {
+      if (request.httpVersion === "1.0") return chunkedHttp10
+      if (coding.toLowerCase() !== "chunked") return unknownCoding
+    }
     if (request.headers.host === undefined && request.httpVersion === "1.1") return hostMissing
     return expectation === "unknown" ? unknownExpectation : undefined
   }
@@ -54,6 +63,7 @@ export const attachHttp1 = (
   const receive = (expectation: Expectation) => (request: Http.IncomingMessage, response: Http.ServerResponse) => {
     const connection = connections.of(request.socket)
     if (connection === undefined || connection.last || connection.endingSince !== undefined) return
+    if (connection.socket.writableEnded) return
     const exchange: Http1Exchange = {
       request,
       response,
@@ -66,7 +76,8 @@ export const attachHttp1 = (
     response.on("close", () => {
       if (connection.current !== exchange) return
       connections.endExchange(connection, exchange)
-      const next = connections.next(connection)
+      // An answer that said that it is the last one is the last: what was sent behind its request is not looked at.
+      const next = connection.socket.writableEnded ? undefined : connections.next(connection)
       if (next === undefined) connections.finish(connection)
       else start(connection, next)
     })

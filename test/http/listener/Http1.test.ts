@@ -83,7 +83,19 @@ describe("HTTP/1 requests", () => {
         ["POST /x HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n", 417, "Only the expectation 100-continue is known"],
         ["GET /x HTTP/1.1\r\n\r\n", 400, "Malformed request: the Host header is missing"],
         [get("/x", ...Array.from({ length: 20 }, (_, n) => `h${n}: 1`)), 431, "More than 20 header fields"],
-        ["CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", 405, "This is not a proxy: CONNECT is not possible"]
+        ["CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", 405, "This is not a proxy: CONNECT is not possible"],
+        ["GET /x HTTP/2.0\r\nHost: x\r\n\r\n", 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here"],
+        ["GET /x HTTP/0.9\r\n\r\n", 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here"],
+        [
+          "POST /x HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+          400,
+          "Malformed request: HTTP/1.0 has no Transfer-Encoding"
+        ],
+        [
+          "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+          501,
+          "Of transfer codings only chunked is known"
+        ]
       ]
       for (const [request, code, message] of cases) {
         const client = yield* dial(served)
@@ -94,6 +106,23 @@ describe("HTTP/1 requests", () => {
         assert.match(answer, /connection: close/iu)
       }
       assert.deepStrictEqual(served.seen, [])
+    })
+  )
+
+  it.live("looks at no request behind an answer that is the last", () =>
+    Effect.gen(function* () {
+      const served = yield* serve({ limits: quick })
+      for (const last of [
+        "GET /x HTTP/1.1\r\n\r\n",
+        "POST /deny HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc"
+      ]) {
+        const client = yield* dial(served)
+        client.send(last + get("/behind").repeat(3))
+        const answer = yield* client.closed
+        assert.strictEqual(answersIn(answer), 1)
+        assert.match(answer, /connection: close/iu)
+      }
+      assert.deepStrictEqual(served.seen, ["/deny"])
     })
   )
 
