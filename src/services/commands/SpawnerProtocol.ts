@@ -30,6 +30,8 @@ export interface CommandSpec {
 
 export type ToWorker =
   | { readonly _tag: "Spawn"; readonly id: number; readonly spec: CommandSpec }
+  /** A SIGCHLD has come: a child of this process has ended, perhaps a command. */
+  | { readonly _tag: "ChildEnded" }
   /** Answer with the output read so far; what comes later is read and dropped. */
   | { readonly _tag: "CloseOutput"; readonly id: number }
   /** Close the pipes and forget the command. */

@@ -12,7 +12,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { Worker } from "node:worker_threads"
+import { isBuiltin } from "node:module"
+import { isMainThread, Worker } from "node:worker_threads"
 import { workerUrl } from "../workers/workerUrl.ts"
 import { CommandLost, type GroupSignal, type RunningCommand, SpawnError, Spawner, type SpawnReason } from "./Spawner.ts"
 import type { CommandOutput, CommandSpec, ExitStatus, FromWorker, ToWorker } from "./SpawnerProtocol.ts"
@@ -33,7 +34,9 @@ interface InFlight {
 
 export const make = Effect.fnUntraced(function* (
   /** Told of every thread that is started; tests use it to kill one. */
-  onWorker: (worker: Worker) => void = () => undefined
+  onWorker: (worker: Worker) => void = () => undefined,
+  /** Whether the quick way may be used (posixSpawn.ts): only the main thread is told of the end of its children. */
+  quick = isMainThread && isBuiltin("node:ffi")
 ): Effect.fn.Return<Spawner["Service"], never, Scope.Scope> {
   const inFlight = new Map<number, InFlight>()
   let current: Worker | undefined
@@ -85,7 +88,9 @@ export const make = Effect.fnUntraced(function* (
     const worker = new Worker(workerUrl("spawner", import.meta.url), {
       name: "spawner",
       env,
-      execArgv: [],
+      // That node:ffi is experimental is known here, and no news for the process log.
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+      workerData: quick ? "posix-spawn" : undefined,
       // Node would close at the thread's end every number the thread ever opened, also one that libuv has closed and
       // that is a socket of the main thread by now.
       trackUnmanagedFds: false
@@ -109,6 +114,11 @@ export const make = Effect.fnUntraced(function* (
     worker.postMessage(message, [])
   }
 
+  const childEnded = () => {
+    current?.postMessage({ _tag: "ChildEnded" } satisfies ToWorker, [])
+  }
+  if (quick) process.on("SIGCHLD", childEnded)
+
   const stop = Effect.callback<void>((resume) => {
     if (current === undefined) return resume(Effect.void)
     current.once("exit", () => resume(Effect.void))
@@ -121,7 +131,7 @@ export const make = Effect.fnUntraced(function* (
         duration: stopWait,
         orElse: () => Effect.promise(async () => current?.terminate())
       })
-    )
+    ).pipe(Effect.ensuring(Effect.sync(() => process.off("SIGCHLD", childEnded))))
   )
 
   const begin = (spec: CommandSpec) =>

@@ -1,6 +1,10 @@
 /**
- * The thread that starts commands, because starting one blocks its thread for milliseconds. It reads their output
- * (OutputCollector) and reports how they ended. It knows nothing of deadlines and sends no signals.
+ * The thread that starts commands, because starting one blocks its thread until the program is loaded. It reads their
+ * output (OutputCollector) and reports how they ended. It knows nothing of deadlines and sends no signals.
+ *
+ * There are two ways to start one: posixSpawn.ts, and node:child_process for what that leaves. A child of the former is
+ * ours to reap: when both its streams are closed, which is nearly always its end, and at every SIGCHLD, which only the
+ * main thread is told of.
  *
  * Bounds: per command two collectors and two pipes, until the command is released. On failure of one command: that
  * command's `Failed`. A bug here ends the thread, and the spawner deals with what was in flight.
@@ -9,10 +13,11 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { closeSync, statSync } from "node:fs"
 import { Socket } from "node:net"
 import type { Readable } from "node:stream"
-import { parentPort } from "node:worker_threads"
+import { parentPort, workerData } from "node:worker_threads"
 import { OutputCollector } from "./OutputCollector.ts"
 import { toText } from "./OutputText.ts"
 import { closePipe, closePipes, type Pipe, takePipe } from "./Pipes.ts"
+import { loadPosixSpawn } from "./posixSpawn.ts"
 import type { CommandSpec, FromWorker, ToWorker } from "./SpawnerProtocol.ts"
 
 if (parentPort === null) throw new Error("spawner.worker runs only as a worker thread")
@@ -25,7 +30,10 @@ interface Command {
   settled: boolean
 }
 
+const posix = workerData === "posix-spawn" ? loadPosixSpawn() : undefined
 const commands = new Map<number, Command>()
+/** The commands that posix_spawn started and that have not been reaped, by process id. */
+const children = new Map<number, number>()
 
 const post = (message: FromWorker) => {
   port.postMessage(message)
@@ -48,7 +56,9 @@ const read = (id: number, command: Command, stream: Readable, collector: OutputC
   stream.on("error", () => undefined)
   stream.on("close", () => {
     command.openStreams -= 1
-    if (command.openStreams === 0) settle(id, command)
+    if (command.openStreams > 0) return
+    reap()
+    settle(id, command)
   })
 }
 
@@ -61,10 +71,27 @@ const readEnd = (pipe: Pipe): Readable => {
   return new Socket({ fd: pipe.read, readable: true, writable: false })
 }
 
+const reap = () => {
+  for (const [pid, id] of children) {
+    const status = posix?.reap(pid)
+    if (status === undefined) continue
+    children.delete(pid)
+    post({ _tag: "Ended", id, status })
+  }
+}
+
 const start = (id: number, spec: CommandSpec) => {
+  const out = posix === undefined ? takePipe() : posix.makePipe()
+  const err = posix === undefined ? takePipe() : posix.makePipe()
+  const pid = out === undefined || err === undefined ? undefined : posix?.spawn(spec, out, err)
+  if (pid === undefined || out === undefined || err === undefined) return startByNode(id, spec, out, err)
+  children.set(pid, id)
+  attend(id, spec, pid, readEnd(out), readEnd(err))
+}
+
+/** Slow, and able to do everything. */
+const startByNode = (id: number, spec: CommandSpec, out: Pipe | undefined, err: Pipe | undefined) => {
   const [program, ...args] = spec.argv
-  const out = takePipe()
-  const err = takePipe()
   let child: ChildProcess
   try {
     child = spawn(program, args, {
@@ -88,8 +115,24 @@ const start = (id: number, spec: CommandSpec) => {
     child.once("error", (error) => fail(id, spec, error))
     return
   }
+  const { pid } = child
+  child.once("exit", (code, signal) => {
+    const status =
+      signal === null ? ({ _tag: "Exited", code: code ?? 0 } as const) : ({ _tag: "Signaled", signal } as const)
+    post({ _tag: "Ended", id, status })
+  })
+  attend(
+    id,
+    spec,
+    pid,
+    out === undefined ? child.stdout : readEnd(out),
+    err === undefined ? child.stderr : readEnd(err)
+  )
+}
+
+const attend = (id: number, spec: CommandSpec, pid: number, stdout: Readable | null, stderr: Readable | null) => {
   // Said before anything else, so that a child this thread has started is never unknown to the spawner.
-  post({ _tag: "Spawned", id, pid: child.pid })
+  post({ _tag: "Spawned", id, pid })
   const command: Command = {
     collectors: [
       new OutputCollector(spec.headBytes, spec.tailBytes),
@@ -100,15 +143,8 @@ const start = (id: number, spec: CommandSpec) => {
     settled: false
   }
   commands.set(id, command)
-  const stdout = out === undefined ? child.stdout : readEnd(out)
-  const stderr = err === undefined ? child.stderr : readEnd(err)
   if (stdout !== null) read(id, command, stdout, command.collectors[0])
   if (stderr !== null) read(id, command, stderr, command.collectors[1])
-  child.once("exit", (code, signal) => {
-    const status =
-      signal === null ? ({ _tag: "Exited", code: code ?? 0 } as const) : ({ _tag: "Signaled", signal } as const)
-    post({ _tag: "Ended", id, status })
-  })
 }
 
 const fail = (id: number, spec: CommandSpec, error: unknown) => {
@@ -132,12 +168,15 @@ port.on("message", (message: ToWorker) => {
     case "Spawn":
       start(message.id, message.spec)
       return
+    case "ChildEnded":
+      reap()
+      return
     case "CloseOutput": {
       const { id } = message
       const command = commands.get(id)
-      // One turn of the event loop first, which reads what lay in the pipes already: all that the command's own process
-      // wrote before it ended.
-      if (command !== undefined) setImmediate(() => settle(id, command))
+      // A whole turn of the event loop first, which reads what lay in the pipes already: all that the command's own
+      // process wrote before it ended. The first callback only ends the turn at hand, which may have begun before that.
+      if (command !== undefined) setImmediate(() => setImmediate(() => settle(id, command)))
       return
     }
     case "Release": {
