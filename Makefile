@@ -63,7 +63,7 @@ format: node_modules/.stamp
 clean:
 	rm -rf dist node_modules
 
-dist/systemapi.js: $(SOURCES) scripts/build.ts package.json node_modules/.stamp
+dist/systemapi.js: $(SOURCES) scripts/build.ts scripts/compile.ts package.json node_modules/.stamp
 	@$(WITH_NODE) node scripts/build.ts
 
 # Not `npm ci`: it refuses a lock file that lacks binaries for foreign machines, and npm leaves those out of the lock

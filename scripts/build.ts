@@ -1,54 +1,74 @@
 /**
- * Builds what is installed on a machine: `dist/systemapi.js` and one file per worker beside it. They hold every
- * dependency and start without node_modules; the folder is emptied first, so nothing of an older build stays.
+ * Builds what is installed on a machine, into `dist/`, which starts without node_modules: `systemapi.js` and the bundle
+ * it runs, text (`systemapi.main.js`) and compiled (`systemapi.main.bin`), and one file per worker. The folder is emptied
+ * first, so nothing of an older build stays.
  *
- * Identifiers keep their names: errors, spans and stack traces show them.
+ * CommonJS, because Node starts it sooner than an ES module and can be given its compiled form. Identifiers keep their
+ * names: errors, spans and stack traces show them.
  */
-import { build } from "esbuild"
+import { build, type BuildOptions } from "esbuild"
+import { execFile } from "node:child_process"
+import { createHash } from "node:crypto"
 import { globSync } from "node:fs"
-import { readFile, rm, stat } from "node:fs/promises"
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
+import { promisify } from "node:util"
 
 const root = join(import.meta.dirname, "..")
 const out = join(root, "dist")
+const main = join(out, "systemapi.main.js")
 
 const manifest: unknown = JSON.parse(await readFile(join(root, "package.json"), "utf8"))
 const version =
   typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "unknown"
 
-/** Dependencies in CommonJS call `require`, which an ES module does not have. */
-const requireForCommonJs = [
-  'import { createRequire as __createRequire } from "node:module"',
-  "const require = __createRequire(import.meta.url)"
-].join("\n")
-
-const entries: Record<string, string> = { systemapi: join(root, "src/main.ts") }
+const workers: Record<string, string> = {}
 for (const worker of globSync("src/services/**/*.worker.ts", { cwd: root })) {
   const name = basename(worker, ".ts")
-  if (entries[name] !== undefined) throw new Error(`two workers are named ${name}: ${entries[name]} and ${worker}`)
-  entries[name] = join(root, worker)
+  if (workers[name] !== undefined) throw new Error(`two workers are named ${name}: ${workers[name]} and ${worker}`)
+  workers[name] = join(root, worker)
 }
 
-await rm(out, { recursive: true, force: true })
-await build({
+const options = {
   absWorkingDir: root,
-  entryPoints: entries,
   outdir: out,
   bundle: true,
   platform: "node",
-  format: "esm",
+  format: "cjs",
   target: "node24",
+  // One byte for each character in memory, where one that is not ASCII makes it two for all of them.
+  charset: "ascii",
   minifySyntax: true,
   minifyWhitespace: true,
   // An uncaught error prints the line it came from: lines must stay lines.
   lineLimit: 160,
   legalComments: "external",
-  banner: { js: requireForCommonJs },
-  define: { SYSTEMAPI_VERSION: JSON.stringify(version) },
   logLevel: "warning"
-})
+} satisfies BuildOptions
 
-for (const name of Object.keys(entries)) {
-  const file = join(out, `${name}.js`)
-  console.log(`dist/${name}.js  ${((await stat(file)).size / 1024).toFixed(0)} KiB`)
+/** src/start.ts calls it; a module is strict, and so is what is made of one. */
+const asFunction = {
+  banner: {
+    js: '(function(require,__filename){"use strict";const __url=require("node:url").pathToFileURL(__filename).href;'
+  },
+  footer: { js: "})" },
+  define: { SYSTEMAPI_VERSION: JSON.stringify(version), "import.meta.url": "__url" }
+} satisfies BuildOptions
+
+await rm(out, { recursive: true, force: true })
+await Promise.all([
+  build({ ...options, entryPoints: { "systemapi.main": join(root, "src/main.ts") }, ...asFunction }),
+  build({ ...options, entryPoints: workers })
+])
+// The checkout's package.json calls every file beneath it a module.
+await writeFile(join(out, "package.json"), '{ "type": "commonjs" }\n')
+
+const bundle = await readFile(main, "utf8")
+await writeFile(main, `// ${createHash("sha256").update(bundle).digest("hex")}\n${bundle}`)
+await promisify(execFile)(process.execPath, [join(root, "scripts/compile.ts"), out])
+// Last: where it lies, the build is whole.
+await build({ ...options, entryPoints: { systemapi: join(root, "src/start.ts") } })
+
+for (const name of (await readdir(out)).sort()) {
+  console.log(`dist/${name}  ${((await stat(join(out, name))).size / 1024).toFixed(0)} KiB`)
 }

@@ -17,16 +17,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { Flags } from "../services/config/environment.ts"
-import { normalize } from "./argv.ts"
-import { CommandFailed } from "./CommandFailed.ts"
+import { normalize, type ServeOptions } from "./argv.ts"
+import { CommandFailed, report } from "./CommandFailed.ts"
 import { version } from "./version.ts"
-
-export interface ServeOptions {
-  /** Undefined: no file is read. */
-  readonly config: string | undefined
-  readonly flags: Flags
-}
 
 export interface ExportOptions {
   /** Undefined: where a daemon started here without a configuration keeps it. */
@@ -42,7 +35,7 @@ export interface ImportOptions {
   readonly input: string
 }
 
-interface Failure {
+export interface Failure {
   readonly message: string
 }
 
@@ -56,19 +49,15 @@ export interface Handlers<E extends Failure, R> {
 /** Runs the command that `argv` (without program and script) asks for. */
 export const run = <E extends Failure, R>(handlers: Handlers<E, R>, argv: ReadonlyArray<string>) =>
   Command.runWith(rootCommand(handlers), { version: version() })(normalize(argv)).pipe(
-    Effect.catch(report),
+    Effect.catch((error) => (error instanceof CliError.ShowHelp ? afterHelp(error) : report(error))),
     Effect.provide(Layer.merge(CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version] }), presenter))
   )
 
 /** A wrong command line has been told by the presenter, and help that was asked for is no failure. */
-const report = Effect.fnUntraced(function* (error: Failure | CliError.ShowHelp): Effect.fn.Return<void, CommandFailed> {
-  if (error instanceof CliError.ShowHelp) {
-    if (error.errors.length === 0) return
-    return yield* new CommandFailed({ why: error.errors.map((inner) => inner.message).join("; ") })
-  }
-  yield* Console.error(error.message)
-  return yield* new CommandFailed({ why: error.message })
-})
+const afterHelp = ({ errors }: CliError.ShowHelp): Effect.Effect<void, CommandFailed> =>
+  errors.length === 0
+    ? Effect.void
+    : Effect.fail(new CommandFailed({ why: errors.map((error) => error.message).join("; ") }))
 
 /** Whoever mistypes a flag wants to see which, not a page of help that scrolls it away. */
 const presenter = CliOutput.layerPresenter({

@@ -2,6 +2,8 @@
  * The one failure a command ends with once standard error has said why: it carries the exit code to the runtime, which
  * must not report it again.
  */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 
@@ -13,3 +15,11 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
     return this.why
   }
 }
+
+/** Says on standard error why a command failed. */
+export const report = ({ message }: { readonly message: string }): Effect.Effect<never, CommandFailed> =>
+  Effect.andThen(Console.error(message), Effect.fail(new CommandFailed({ why: message })))
+
+export const reported = <A, E extends { readonly message: string }, R>(
+  command: Effect.Effect<A, E, R>
+): Effect.Effect<A, CommandFailed, R> => Effect.catch(command, report)

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import type * as Queue from "effect/Queue"
 import { Supervisor } from "../actors/kernel/Supervisor.ts"
 import { load } from "../services/config/ConfigFile.ts"
-import type { ServeOptions } from "./Cli.ts"
+import type { ServeOptions } from "./argv.ts"
 import * as Daemon from "./Daemon.ts"
 import { version } from "./version.ts"
 

@@ -8,6 +8,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { plainServe } from "../../src/cli/argv.ts"
 import { type Handlers, run } from "../../src/cli/Cli.ts"
 import { version } from "../../src/cli/version.ts"
 
@@ -96,6 +97,85 @@ describe("serving", () => {
     Effect.gen(function* () {
       const outcome = yield* invoke([], Effect.interrupt)
       assert.deepStrictEqual([outcome.code, outcome.stderr], [130, ""])
+    })
+  )
+})
+
+describe("serving without the parser", () => {
+  const words = (line: string) => (line === "" ? [] : line.split(" "))
+
+  it.each([
+    "",
+    "serve",
+    "--config a.toml",
+    "-config=a.toml serve -pipe-file=",
+    "serve --listen-addr :1 --pipe-file p --config=x=y",
+    "--config serve",
+    "--config="
+  ])("is for %j", (line) => assert.isDefined(plainServe(words(line))))
+
+  it.each([
+    "servee",
+    "serve serve",
+    "config check serve",
+    "events export",
+    "--help",
+    "-v",
+    "serve --help",
+    "--config",
+    "--config --help",
+    "--config a --config b",
+    "--conifg a",
+    "--config a --",
+    "--config a b",
+    " "
+  ])("is not for %j", (line) => assert.isUndefined(plainServe(words(line))))
+
+  const vocabulary = [
+    "serve",
+    "--config",
+    "-config",
+    "--listen-addr",
+    "-listen-addr=[::]:1",
+    "--pipe-file=",
+    "--pipe-file",
+    "--",
+    "--config=a",
+    "--config=",
+    "a.toml",
+    "",
+    "-",
+    "-1",
+    "-x",
+    "--no-config",
+    "--help",
+    "-h",
+    "events",
+    "--config=--x",
+    "=",
+    "--=",
+    "--config =a",
+    "--CONFIG=a",
+    "\u00e4=\n"
+  ]
+
+  it.effect("asks for the same as with it, for every command line of up to three words", () =>
+    Effect.gen(function* () {
+      const ones = vocabulary.map((word) => [word])
+      const twos = ones.flatMap((line) => vocabulary.map((word) => [...line, word]))
+      const threes = twos.flatMap((line) => vocabulary.map((word) => [...line, word]))
+      let plain = 0
+      for (const argv of [...ones, ...twos, ...threes]) {
+        const options = plainServe(argv)
+        if (options === undefined) continue
+        plain += 1
+        assert.deepStrictEqual(
+          yield* invoke(argv),
+          { ...served(), calls: [{ name: "serve", options }] },
+          argv.join(" ")
+        )
+      }
+      assert.isAbove(plain, 100)
     })
   )
 })

@@ -18,7 +18,7 @@ const lock = join(tmpdir(), `systemapi-build-${createHash("sha256").update(home)
 
 /** Newer sources than the bundle, or no bundle: build. */
 const script = `
-  test -f dist/systemapi.js && test -z "$(find src scripts/build.ts package.json -newer dist/systemapi.js -print -quit)" ||
+  test -f dist/systemapi.js && test -z "$(find src scripts package.json -newer dist/systemapi.js -print -quit)" ||
     exec "$0" scripts/build.ts`
 
 let built: Promise<void> | undefined
