@@ -43,6 +43,8 @@ export interface StartOptions {
   readonly args?: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
   readonly umask?: string
+  /** Shell commands that the daemon is started after: `ulimit -n 64`. */
+  readonly after?: string
 }
 
 export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
@@ -139,13 +141,14 @@ const waitFor = <A>(watched: Watched, look: () => A | undefined, what: string): 
     return Effect.sync(() => watched.onNews.delete(listener))
   })
 
-const prepare = Effect.fnUntraced(function* ({ args = [], config, env, umask, ...options }: StartOptions) {
+const prepare = Effect.fnUntraced(function* ({ after, args = [], config, env, umask, ...options }: StartOptions) {
   yield* buildOnce
   const folder = options.folder ?? (yield* temporaryFolder)
   if (config !== undefined) yield* write(folder, "config.toml", config)
   const argv = [...(config === undefined ? [] : ["--config", "config.toml"]), ...args]
+  const first = [...(umask === undefined ? [] : [`umask ${umask}`]), ...(after === undefined ? [] : [after])]
   const whole =
-    umask === undefined ? [program, ...argv] : ["sh", "-c", `umask ${umask}; exec "$0" "$@"`, program, ...argv]
+    first.length === 0 ? [program, ...argv] : ["sh", "-c", [...first, `exec "$0" "$@"`].join("; "), program, ...argv]
   return { folder, whole, env: environment(env) }
 })
 

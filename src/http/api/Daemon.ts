@@ -10,6 +10,7 @@ import {
   Forbidden,
   InternalError,
   NotConfigured,
+  StoreIsFull,
   TooLarge,
   TooManyRequests,
   Unauthorized,
@@ -99,7 +100,17 @@ export class DaemonGroup extends HttpApiGroup.make("daemon")
     HttpApiEndpoint.post("setBasicAuth", "/api/v1/set-basic-auth", {
       payload: Schema.String.pipe(HttpApiSchema.asText()),
       success: Schema.Struct({ message: Schema.String }),
-      error: [BadRequest, Unauthorized, Forbidden, Conflict, TooLarge, TooManyRequests, InternalError, NotConfigured]
+      error: [
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        Conflict,
+        TooLarge,
+        TooManyRequests,
+        InternalError,
+        NotConfigured,
+        StoreIsFull
+      ]
     })
       .annotate(OpenApi.Summary, "Set the secret")
       .annotate(

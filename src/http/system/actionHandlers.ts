@@ -15,6 +15,7 @@ import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import { bodyOf, readBody } from "../edge/readBody.ts"
 import type { Handler } from "../edge/routes.ts"
+import { isNoRoom } from "./failures.ts"
 
 export interface ActionServices {
   readonly actions: Actions["Service"]
@@ -136,8 +137,6 @@ const uploadFailure = (error: FileUploadError): HttpFailure => {
       return failure(500, error.message)
   }
 }
-
-const isNoRoom = (code: string): boolean => code === "ENOSPC" || code === "EDQUOT" || code === "EROFS"
 
 const resultOf = (name: string, result: RunResult): typeof ActionResult.Type => ({
   action: name,

@@ -42,9 +42,14 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
   const executor = yield* Executor
   const log = yield* ProcessLog
   const metrics = yield* Metrics
-  const bound: Array<BoundListener & { readonly tls: boolean }> = []
+  const bound: Array<BoundListener & { readonly certificate: ServerCertificate["Service"] | undefined }> = []
   const seen = (): Listeners =>
-    bound.map(({ address, stats, tls }) => ({ address: format(address), tls, connections: stats().open }))
+    bound.map(({ address, certificate, stats }) => ({
+      address: format(address),
+      tls: certificate !== undefined,
+      connections: stats().open,
+      problem: certificate?.degraded()
+    }))
   const clock = yield* Clock.Clock
   const routes = yield* routesOf(seen)
   const app = yield* traced(makeEdge({ routes, auth, clock, log, observe: metrics.observeRequest }))
@@ -68,7 +73,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
         )
       )
     }
-    bound.push({ ...one, tls: certificate !== undefined })
+    bound.push({ ...one, certificate })
     yield* Effect.logInfo(`listening on ${one.url}`)
   }
   yield* Effect.addFinalizer(() => stopAll(bound, executor.stop, current.get().limits.stop_timeout_ms))

@@ -18,6 +18,7 @@ import { failure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import { readBody } from "../edge/readBody.ts"
 import type { Handler } from "../edge/routes.ts"
+import { isNoRoom } from "./failures.ts"
 
 export interface DaemonServices {
   readonly config: CurrentConfig["Service"]
@@ -33,6 +34,8 @@ export interface DaemonServices {
     readonly address: string
     readonly tls: boolean
     readonly connections: number
+    /** What is wrong with its certificate's files, while the certificate before goes on serving. */
+    readonly problem?: string | undefined
   }>
 }
 
@@ -63,6 +66,9 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
         else if (lastError !== undefined && now - lastError.atMs < pipeErrorFreshMs) {
           problems.push(`pipe:${source}: ${lastError.message}`)
         }
+      }
+      for (const problem of new Set(services.listeners().map((listener) => listener.problem))) {
+        if (problem !== undefined) problems.push(`TLS certificate not replaced: ${problem}`)
       }
       const body: typeof Readiness.Type = { status: problems.length === 0 ? "ok" : "degraded", problems }
       return jsonResponse(body, problems.length === 0 ? 200 : 503)
@@ -101,7 +107,7 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
         pipes: services.pipes
           .stats()
           .map(({ cutLines, lines, path, source }) => ({ source, path, lines, cut_lines: cutLines })),
-        listeners: services.listeners(),
+        listeners: services.listeners().map(({ address, connections, tls }) => ({ address, tls, connections })),
         limits: {
           ...limits,
           events_max_count: events.max_count,
@@ -135,7 +141,7 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
       SecretRefused: (error) => Effect.fail(failure(400, error.message)),
       SecretChanged: (error) => Effect.fail(failure(409, error.message)),
       SecretNotConfigured: (error) => Effect.fail(failure(501, error.message)),
-      SecretWriteFailed: (error) => Effect.fail(failure(500, error.message)),
+      SecretWriteFailed: (error) => Effect.fail(failure(isNoRoom(error.code) ? 507 : 500, error.message)),
       TooManyVerifications: (error) => Effect.fail(failure(429, error.message, { "retry-after": "3" }))
     })
     return jsonResponse({ message: "Basic auth secret updated" })

@@ -13,3 +13,6 @@ export const storeFailure = (error: StoreFull | StoreFailed | ActorUnavailable):
 export const orStoreFailure: <A, R>(
   effect: Effect.Effect<A, StoreFull | StoreFailed | ActorUnavailable, R>
 ) => Effect.Effect<A, HttpFailure, R> = Effect.mapError(storeFailure)
+
+/** Errors of a disk that is full or read-only: the request was right, and will be taken when there is room (507). */
+export const isNoRoom = (code: string): boolean => code === "ENOSPC" || code === "EDQUOT" || code === "EROFS"

@@ -75,7 +75,9 @@ const makePipes = (): Array<Pipe> => {
     }
     return pipes
   } catch {
-    // Out of descriptors or of space: what was opened is still good, and none at all means socket pairs.
+    // Out of descriptors: enough for one command is kept, or this pool would hold what the command itself, a client or a
+    // file needs. None at all means socket pairs.
+    for (const pipe of pipes.splice(2)) closePipe(pipe)
     return pipes
   } finally {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true })

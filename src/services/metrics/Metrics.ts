@@ -83,12 +83,23 @@ export class Metrics extends Context.Service<
   )
 }
 
+/** Node reads it from /proc, which takes a descriptor: where none is left, the other metrics say so. */
+const memorySamples: Sampler = () => {
+  try {
+    const { heapUsed, rss } = process.memoryUsage()
+    return [
+      { name: "process_resident_memory_bytes", help: "Resident memory", value: rss },
+      { name: "process_heap_used_bytes", help: "JavaScript heap in use", value: heapUsed }
+    ]
+  } catch {
+    return []
+  }
+}
+
 const processSampler: Sampler = () => {
-  const memory = process.memoryUsage()
   const cpu = process.cpuUsage()
   return [
-    { name: "process_resident_memory_bytes", help: "Resident memory", value: memory.rss },
-    { name: "process_heap_used_bytes", help: "JavaScript heap in use", value: memory.heapUsed },
+    ...memorySamples(),
     {
       name: "process_cpu_seconds_total",
       help: "Processor time used, user and system",

@@ -9,6 +9,11 @@ import type { EventRun, SeqRange } from "../events/Event.ts"
 import type { EventPage, EventQuery } from "../events/EventQuery.ts"
 import type { LogBounds, RetainLimits, RetainResult } from "../events/EventLog.ts"
 
+/** Damage is found when the store is opened, or when a page is read long after: who meets it is told what to do. */
+export const howToRecover =
+  "To recover what it holds: sqlite3 store.sqlite .recover | sqlite3 recovered.sqlite; " +
+  "to start afresh: move the directory aside"
+
 /** The store could not be opened: the daemon does not start (exit 1). */
 export class StoreUnusable extends Schema.TaggedError<StoreUnusable>()("StoreUnusable", {
   directory: Schema.String,
@@ -21,10 +26,7 @@ export class StoreUnusable extends Schema.TaggedError<StoreUnusable>()("StoreUnu
       case "busy":
         return `${where}: another systemapi holds it (${this.reason})`
       case "corrupt":
-        return (
-          `${where}: store.sqlite cannot be used: ${this.reason}. It was left as it is. To recover what it holds: ` +
-          `sqlite3 store.sqlite .recover | sqlite3 recovered.sqlite; to start afresh: move the directory aside`
-        )
+        return `${where}: store.sqlite cannot be used: ${this.reason}. It was left as it is. ${howToRecover}`
       default:
         return `${where}: ${this.reason}`
     }
@@ -32,13 +34,25 @@ export class StoreUnusable extends Schema.TaggedError<StoreUnusable>()("StoreUnu
 }
 
 /** No room, or read-only: the transaction was rolled back, later ones may succeed. */
-export class StorageFull extends Schema.TaggedError<StorageFull>()("StorageFull", { reason: Schema.String }) {}
+export class StorageFull extends Schema.TaggedError<StorageFull>()("StorageFull", { reason: Schema.String }) {
+  override get message() {
+    return `event store: ${this.reason}`
+  }
+}
 
 /** The request failed and changed nothing. */
-export class StorageFailed extends Schema.TaggedError<StorageFailed>()("StorageFailed", { reason: Schema.String }) {}
+export class StorageFailed extends Schema.TaggedError<StorageFailed>()("StorageFailed", { reason: Schema.String }) {
+  override get message() {
+    return `event store: ${this.reason}`
+  }
+}
 
 /** The connection is gone (worker died, fsync failed): what the last request did is unknown until it is reopened. */
-export class StorageLost extends Schema.TaggedError<StorageLost>()("StorageLost", { reason: Schema.String }) {}
+export class StorageLost extends Schema.TaggedError<StorageLost>()("StorageLost", { reason: Schema.String }) {
+  override get message() {
+    return `event store: ${this.reason}`
+  }
+}
 
 export class EventStorage extends Context.Service<
   EventStorage,

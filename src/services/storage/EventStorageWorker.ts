@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import { Worker } from "node:worker_threads"
 import { workerUrl } from "../workers/workerUrl.ts"
-import { EventStorage, StorageFailed, StorageFull, StorageLost, StoreUnusable } from "./EventStorage.ts"
+import { EventStorage, howToRecover, StorageFailed, StorageFull, StorageLost, StoreUnusable } from "./EventStorage.ts"
 import type { StorageAnswer, StorageRequest, StorageValue } from "./protocol.ts"
 import { toPage, toScanRange, toWire } from "./wire.ts"
 
@@ -89,6 +89,8 @@ const toError = (kind: string, reason: string): Fault => {
       return new StorageFull({ reason })
     case "lost":
       return new StorageLost({ reason })
+    case "corrupt":
+      return new StorageFailed({ reason: `store.sqlite is damaged: ${reason}. ${howToRecover}` })
     default:
       return new StorageFailed({ reason })
   }

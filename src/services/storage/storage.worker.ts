@@ -4,6 +4,7 @@
  * longer be trusted.
  */
 import { statSync } from "node:fs"
+import type { DatabaseSync } from "node:sqlite"
 import { parentPort, workerData } from "node:worker_threads"
 import { EventTable } from "./EventTable.ts"
 import { lockStore, makeStoreDirectory, openStore, storeFile, StoreRemoved } from "./openStore.ts"
@@ -19,7 +20,26 @@ const open = (directory: string) => {
   makeStoreDirectory(directory)
   const lock = lockStore(directory)
   const db = openStore(directory)
-  return { lock, db, table: new EventTable(db), file: watchFile(storeFile(directory)) }
+  return { lock, db, table: new EventTable(db), file: watchFile(storeFile(directory)), settle: settleOnce(db) }
+}
+
+/**
+ * What a failed fsync dropped of SQLite's log file is still shown by the kernel, until the power fails; whatever is
+ * written behind it would be lost with it. So what an earlier connection left there goes into the store before the first
+ * write of this one.
+ */
+const settleOnce = (db: DatabaseSync) => {
+  let settled = false
+  return () => {
+    if (settled) return
+    try {
+      db.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+    } catch (error) {
+      // Without room nothing can be written behind it either.
+      if (faultOf(error).kind !== "full") throw error
+    }
+    settled = true
+  }
 }
 
 /**
@@ -35,15 +55,17 @@ const watchFile = (path: string) => {
   }
 }
 
-const serve = ({ db, file, lock, table }: ReturnType<typeof open>) => {
+const serve = ({ db, file, lock, settle, table }: ReturnType<typeof open>) => {
   const perform = (request: StorageRequest): StorageValue => {
     switch (request.tag) {
       case "append":
         file()
+        settle()
         return table.append(request.appends)
       case "scan":
         return table.scan(request.range)
       case "retain":
+        settle()
         return table.retain(request.limits)
       case "state":
         return table.state()
