@@ -13,7 +13,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { EventLog } from "../../services/events/EventLog.ts"
 
 /** `silence`: nothing has come for a while. The listener's end wakes with `grown`, and shows in `end`. */
@@ -48,7 +48,8 @@ interface Waiting {
 export const makeLogPulse = Effect.fnUntraced(function* (
   log: EventLog["Service"]
 ): Effect.fn.Return<LogPulse, never, Scope.Scope> {
-  const scope = yield* Effect.scope
+  // One of its own, closed where this is in the order of things: a listener's last words to those who wait come before.
+  const scope = yield* Scope.fork(yield* Effect.scope)
   const clock = yield* Clock.Clock
   const waiting = new Set<Waiting>()
   const somebody = Latch.makeUnsafe()
