@@ -281,8 +281,8 @@ describe("a command cannot tell which way it was started:", () => {
     [
       "file descriptors",
       // No pipeline: the shell itself would have the end of a pipe open for a moment.
-      "ls -l /proc/$$/fd >fds; grep flags: /proc/$$/fdinfo/* >flags; " +
-        "sed 's/.* \\([0-9]* -> [^[]*\\).*/\\1/' fds; sed s/$$/N/ flags"
+      "ls -l /proc/$$/fd >fds; grep -r flags: /proc/$$/fdinfo >flags; " +
+        "sed 's/.* \\([0-9]* -> [^[]*\\).*/\\1/' fds; sort flags | sed s/$$/N/"
     ],
     [
       "user, groups, capabilities and signals",
