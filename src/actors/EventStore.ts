@@ -127,7 +127,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
 
   const commit = Effect.fnUntraced(function* (appends: ReadonlyArray<Append>) {
     const joiner = new RunJoiner()
-    for (const append of appends) for (const run of append.runs) joiner.add(run)
+    for (const append of appends) joiner.addAll(append.runs)
     const { runs } = joiner
     committingSince = clock.monotonicTimeNanosUnsafe()
     const range = yield* Effect.ensuring(storage.append(runs), committed)

@@ -12,6 +12,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { httpSource } from "../../services/events/Event.ts"
 import {
+  type Checked,
   checkInput,
   type InputResult,
   type InputRules,
@@ -38,12 +39,6 @@ const arrayMax = 10_000
 
 /** Events checked before others get their turn: some 2 ms. */
 const sliceMax = 500
-
-interface NumberedLine extends SplitLine {
-  readonly number: number
-}
-
-type Checked = ReturnType<typeof checkInput>
 
 const recorded = HttpServerResponse.empty({ status: 200, headers: { "content-length": "0" } })
 
@@ -95,30 +90,37 @@ export const makeEventWrites = (log: EventLog["Service"], options: EventWriteOpt
       const lineMaxBytes = options.bodyMaxBytes()
       const splitter = new LineSplitter(lineMaxBytes)
       let line = 0
-      const storeLines = Effect.fnUntraced(function* (lines: ReadonlyArray<NumberedLine>) {
+      const checkLine = ({ text, tooLong }: SplitLine, origin: Origin): Checked => {
+        if (tooLong) return Result.fail({ code: 413, error: `line: longer than the ${lineMaxBytes} bytes allowed` })
+        const parsed = parseJson(text)
+        return Result.isSuccess(parsed) ? checkInput(parsed.success, options, origin) : Result.fail(parsed.failure)
+      }
+      const storeLines = Effect.fnUntraced(function* (split: ReadonlyArray<SplitLine>) {
         const origin = yield* originOf(call)
-        const lineOf = (i: number) => lines[i]?.number ?? 0
-        const inputs = lines.map(({ text, tooLong }): Checked =>
-          tooLong
-            ? Result.fail({ code: 413, error: `line: longer than the ${lineMaxBytes} bytes allowed` })
-            : Result.flatMap(parseJson(text), (value) => checkInput(value, options, origin))
-        )
+        const inputs: Array<Checked> = []
+        const numbers: Array<number> = []
+        const lineOf = (i: number) => numbers[i] ?? 0
+        for (const each of split) {
+          line += 1
+          if (!each.tooLong && each.text.trim() === "") continue
+          inputs.push(checkLine(each, origin))
+          numbers.push(line)
+        }
+        if (inputs.length === 0) return nothing
         const results = yield* Effect.match(store(inputs), {
           onSuccess: (stored) => resultsOf(inputs, stored, lineOf),
           // The answer has begun: what could not be stored is told line by line, and a client may send those again.
           onFailure: ({ message, status }) => refused(inputs, lineOf, status, message)
         })
-        return Buffer.from(results.map((result) => `${JSON.stringify(result)}\n`).join(""))
+        return Buffer.from(results.map(resultLine).join(""))
       })
       const lines = Stream.concat(
         Stream.map(bodyOf(call), (chunk) => splitter.push(chunk)),
         Stream.suspend(() => Stream.succeed(splitter.end()))
       )
       return lines.pipe(
-        Stream.map((split) => split.map((each) => ({ ...each, number: ++line }))),
-        Stream.map((split) => split.filter(({ text, tooLong }) => tooLong || text.trim() !== "")),
-        Stream.filter((split) => split.length > 0),
         Stream.mapEffect(storeLines),
+        Stream.filter((answer) => answer.length > 0),
         Stream.catch(({ message, status }: HttpFailure) =>
           Stream.sync(() => Buffer.from(`${JSON.stringify({ line, code: status, error: message })}\n`))
         )
@@ -144,6 +146,11 @@ export const makeEventWrites = (log: EventLog["Service"], options: EventWriteOpt
 
   return { newEvent, add }
 }
+
+const nothing = Buffer.alloc(0)
+
+const resultLine = (result: InputResult): string =>
+  "seq" in result ? `{"seq":${result.seq}}\n` : `${JSON.stringify(result)}\n`
 
 const refused = (
   inputs: ReadonlyArray<Checked>,

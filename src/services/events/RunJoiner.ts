@@ -25,6 +25,14 @@ export class RunJoiner {
   private open: OpenRun | undefined
   private weight = 0
 
+  /** What one sender has joined already stays as it is. */
+  addAll(runs: ReadonlyArray<EventRun>): void {
+    const [only] = runs
+    if (only !== undefined && runs.length === 1) return this.add(only)
+    this.open = undefined
+    for (const run of runs) this.runs.push(run)
+  }
+
   add(run: EventRun): void {
     if (run.messages.length === 0) return
     if (run.messages.length >= largeRun || run.offsets !== undefined) {

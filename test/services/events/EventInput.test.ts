@@ -23,7 +23,14 @@ describe("checkInput", () => {
   it("fills in what the sender leaves out", () => {
     assert.deepStrictEqual(
       check({ message: "hi" }),
-      Result.succeed({ receivedAt: 5n, source: "http", who: "admin", level: "info", fields: undefined, message: "hi" })
+      Result.succeed({
+        receivedAt: 5n,
+        source: "http",
+        who: "admin",
+        level: "info",
+        fields: undefined,
+        messages: ["hi"]
+      })
     )
   })
 
@@ -71,7 +78,7 @@ describe("checkInput", () => {
   })
 
   it("lets no broken text through", () => {
-    assert.strictEqual(Result.getOrThrow(check({ message: "a\ud800" })).message, "a\ufffd")
+    assert.deepStrictEqual(Result.getOrThrow(check({ message: "a\ud800" })).messages, ["a\ufffd"])
   })
 
   it.effect.prop("takes every event its schema allows", [Schema.toType(EventInput)], ([input]) =>
@@ -82,6 +89,27 @@ describe("checkInput", () => {
     })
   )
 })
+
+const DrawnValue = Schema.Tuple([
+  Schema.Literals(["message", "level", "fields", "received_at", "colour", "constructor"]),
+  Schema.Union([
+    Schema.Literals(["", "info", "audit", "1970-01-01T00:00:01Z", 0, true]),
+    Schema.Null,
+    Schema.Tuple([]),
+    Schema.Struct({ n: Schema.Literals([1, "x"]) })
+  ])
+])
+
+it.effect.prop("takes what its schema takes and nothing else", [Schema.toType(Schema.Array(DrawnValue))], ([drawn]) =>
+  Effect.sync(() => {
+    const decode = Schema.decodeUnknownExit(EventInput, { onExcessProperty: "error" })
+    for (const value of [Object.fromEntries(drawn), { message: "m", ...Object.fromEntries(drawn.slice(0, 2)) }]) {
+      const checked = check(value, { messageMaxBytes: 1000, acceptGivenTime: true })
+      const taken = Result.isSuccess(checked) || checked.failure.error.startsWith("received_at: not a time")
+      assert.strictEqual(taken, decode(value)._tag === "Success", JSON.stringify(value))
+    }
+  })
+)
 
 describe("a batch", () => {
   it("becomes as few runs as possible and keeps its order; each input has its own result", () => {
