@@ -100,7 +100,7 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
         lingering.delete(oldest)
         totals.evicted += 1
         const what = `${lingeringMax} commands have left processes behind; ending those of ${oldest.request.name}`
-        return Effect.andThen(Effect.logWarning(what), Deferred.succeed(oldest.endNow, undefined))
+        return Effect.andThen(Effect.logWarning(what), Deferred.succeed(oldest.ending, "told"))
       })
 
     const answer = Effect.fnUntraced(function* (job: Job, result: RunResult, lingers: boolean) {
@@ -119,8 +119,10 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
           const command = yield* spawner.spawn(job.request)
           job.pid = command.pid
           totals.started += 1
-          const { endNow } = job
-          yield* attend(command, job.request, { endNow, stopping, answer: (...end) => answer(job, ...end) })
+          // A stop ends what it finds running; this one may have had its turn just then.
+          if (yield* Deferred.isDone(stopping)) yield* Deferred.succeed(job.ending, "stopping")
+          const { ending } = job
+          yield* attend(command, job.request, { ending, stopping, answer: (...end) => answer(job, ...end) })
         })
       ).pipe(
         Effect.onExit((exit) => {
@@ -189,7 +191,7 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
           job.phase = "done"
           return Effect.void
         }
-        return job.request.onAbandon === "terminate" ? Deferred.succeed(job.endNow, undefined) : Effect.void
+        return job.request.onAbandon === "terminate" ? Deferred.succeed(job.ending, "told") : Effect.void
       })
 
     /** Takes a request back that nobody will start; one that was started has its answer coming. */
@@ -206,7 +208,7 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
         request,
         askedAt: yield* Clock.currentTimeMillis,
         result: Deferred.makeUnsafe(),
-        endNow: Deferred.makeUnsafe(),
+        ending: Deferred.makeUnsafe(),
         phase: "waiting",
         pid: undefined
       }
@@ -237,7 +239,9 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
       yield* Deferred.succeed(stopping, undefined)
       for (const lane of lanes.values()) {
         for (const job of lane.waiting) settleResult(job, Effect.fail(stopped(lane.name)))
+        for (const job of lane.running) yield* Deferred.succeed(job.ending, "stopping")
       }
+      for (const job of lingering) yield* Deferred.succeed(job.ending, "stopping")
     })
 
     yield* Effect.addFinalizer(() =>

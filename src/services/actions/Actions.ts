@@ -66,6 +66,8 @@ export class Actions extends Context.Service<
       const executor = yield* Executor
       const fs = yield* FileSystem.FileSystem
       const scope = yield* Effect.scope
+      // Read once: each look into the environment of a process is a call into the C library, and a daemon's does not change.
+      const inherited = inheritedEnv()
 
       let chosen: { readonly asked: string | undefined; readonly path: string } | undefined
       const shell = Effect.suspend(() => {
@@ -83,7 +85,7 @@ export class Actions extends Context.Service<
         const values = yield* Effect.fromResult(declared.validate(args))
         const { uid, gid } = yield* resolveAccount(action.user, action.group)
         const env = {
-          ...(action.inherit_env ? inheritedEnv() : {}),
+          ...(action.inherit_env ? inherited : {}),
           ...Redacted.value(action.env),
           ...Arguments.toEnvironment(values)
         }

@@ -12,7 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Fiber from "effect/Fiber"
 import type { RunRequest, RunResult } from "./Executor.ts"
 import { CommandLost, type RunningCommand } from "./Spawner.ts"
 
@@ -28,9 +28,12 @@ export const reapWait = Duration.seconds(5)
 /** When the daemon stops, it does not wait longer than this between TERM and KILL. */
 export const stopGrace = Duration.seconds(5)
 
+/** Why nobody waits for the group any longer: it is gone by itself, or it has to go. */
+export type Ending = "gone" | "timeout" | "told" | "stopping"
+
 export interface Attendance {
-  /** Completed to end the group before its timeout. */
-  readonly endNow: Deferred.Deferred<void>
+  /** Completed to end the group before its timeout; also the attendant's own word that there is none any more. */
+  readonly ending: Deferred.Deferred<Ending>
   /** Completed when the daemon stops. */
   readonly stopping: Deferred.Deferred<void>
   /** Called once, when the command's own process has ended and its output is there; `lingers`: its group lives on. */
@@ -44,48 +47,37 @@ export const attend = Effect.fnUntraced(function* (
   limits: Limits,
   attendance: Attendance
 ): Effect.fn.Return<void, CommandLost> {
-  const { endNow, stopping } = attendance
+  const { ending, stopping } = attendance
   const started = yield* Clock.monotonicTimeNanos
   const ended = yield* Deferred.make<void>()
+  const answered = yield* Deferred.make<void, CommandLost>()
   let timedOut = false
-  let lingers = true
+
+  /** While the leader lives the group has a member, so looking starts with its end. */
+  const gone = Effect.fnUntraced(function* (every: Duration.Duration) {
+    yield* Deferred.await(ended)
+    while (yield* command.signalGroup(0)) yield* Effect.sleep(every)
+  })
 
   const answer = Effect.gen(function* () {
     const exit = yield* command.exit
     const durationMs = Number((yield* Clock.monotonicTimeNanos) - started) / 1e6
     const late = timedOut
     yield* Deferred.succeed(ended, undefined)
-    const inTime = yield* Effect.timeoutOption(command.output, limits.outputGrace)
-    if (Option.isNone(inTime)) yield* command.closeOutput
+    const grace = yield* Effect.forkChild(Effect.delay(command.closeOutput, limits.outputGrace))
     const output = yield* command.output
+    yield* Fiber.interrupt(grace)
+    const lingers = yield* command.signalGroup(0)
     const { pid, startedAt } = command
     yield* attendance.answer({ exit, timedOut: late, durationMs, pid, startedAt, ...output }, lingers)
   })
-
-  /** While the leader lives the group has a member, so looking starts with its end. */
-  const gone = (every: Duration.Duration) =>
-    Effect.gen(function* () {
-      yield* Deferred.await(ended)
-      while (yield* command.signalGroup(0)) yield* Effect.sleep(every)
-    })
 
   const patience = Effect.timeoutOrElse(
     Effect.andThen(Deferred.await(stopping), Effect.sleep(Duration.min(stopGrace, limits.killGrace))),
     { duration: limits.killGrace, orElse: () => Effect.void }
   )
 
-  const guard = Effect.gen(function* () {
-    const why = yield* Effect.raceAllFirst([
-      Effect.as(gone(groupPoll), "gone"),
-      Effect.as(Effect.sleep(limits.timeout), "timeout"),
-      Effect.as(Deferred.await(endNow), "told"),
-      Effect.as(Deferred.await(stopping), "stopping")
-    ])
-    if (why === "gone") {
-      lingers = false
-      return
-    }
-    timedOut = why === "timeout"
+  const endGroup = Effect.gen(function* () {
     yield* command.signalGroup("SIGTERM")
     const obeyed = yield* Effect.raceFirst(Effect.as(gone(endingPoll), true), Effect.as(patience, false))
     if (obeyed) return
@@ -100,5 +92,16 @@ export const attend = Effect.fnUntraced(function* (
     })
   })
 
-  yield* Effect.all([answer, guard], { concurrency: 2, discard: true })
+  // Both end with this fiber. A command that nobody can tell the end of is no reason to signal: its spawner has done so.
+  yield* Effect.forkChild(Effect.delay(Deferred.succeed(ending, "timeout"), limits.timeout))
+  yield* answer.pipe(
+    Effect.onExit((exit) => Deferred.done(answered, exit)),
+    Effect.andThen(gone(groupPoll)),
+    Effect.ensuring(Deferred.succeed(ending, "gone")),
+    Effect.forkChild
+  )
+  const why = yield* Deferred.await(ending)
+  timedOut = why === "timeout"
+  if (why !== "gone") yield* endGroup
+  yield* Deferred.await(answered)
 })

@@ -5,6 +5,7 @@
  * Bounds: `concurrency` running and `queueLength` waiting.
  */
 import type * as Deferred from "effect/Deferred"
+import type { Ending } from "./Attendant.ts"
 import {
   ActionBusy,
   type ActiveCommand,
@@ -23,7 +24,7 @@ export interface Job {
   readonly askedAt: number
   readonly result: Deferred.Deferred<RunResult, RunError>
   /** Completed to end the command's group before its timeout. */
-  readonly endNow: Deferred.Deferred<void>
+  readonly ending: Deferred.Deferred<Ending>
   /** `done` holds no place any more: answered, or left by its caller while it waited. */
   phase: "waiting" | "running" | "done"
   pid: number | undefined
