@@ -1,6 +1,7 @@
 /**
  * `systemapi events export|import`: the event log out of a store and into one, as NDJSON. Export reads beside a running
- * daemon; import takes the daemon's place, so the daemon must be stopped. Both go page by page, whatever the log's size.
+ * daemon and steps over what is damaged; import takes the daemon's place, so the daemon must be stopped. Both go page by
+ * page, whatever the log's size.
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Console from "effect/Console"
@@ -14,7 +15,6 @@ import { open } from "node:fs/promises"
 import { storeDirectory } from "../services/config/environment.ts"
 import { describeSchemaError } from "../services/describeSchemaError.ts"
 import { type EventRun, Level } from "../services/events/Event.ts"
-import { noFilters } from "../services/events/EventQuery.ts"
 import { LineSplitter, type SplitLine } from "../services/events/LineSplitter.ts"
 import { eventJson } from "../services/events/render.ts"
 import { parseTime } from "../services/events/time.ts"
@@ -22,8 +22,8 @@ import { EventStorage } from "../services/storage/EventStorage.ts"
 import { layerWorker } from "../services/storage/EventStorageWorker.ts"
 import { EventTable } from "../services/storage/EventTable.ts"
 import { openStoreReadOnly } from "../services/storage/openStore.ts"
-import { toPage, toScanRange } from "../services/storage/wire.ts"
 import type { ExportOptions, ImportOptions } from "./Cli.ts"
+import { readPast } from "./salvage.ts"
 
 export class EventsCommandFailed extends Schema.TaggedError<EventsCommandFailed>()("EventsCommandFailed", {
   message: Schema.String
@@ -72,16 +72,18 @@ export const exportEvents = Effect.fn("events.export")(function* ({ after, outpu
   const target = yield* output === "-" ? standardOutput : outputFile(output)
   const table = yield* Effect.try({ try: () => new EventTable(db), catch: failed(`event store ${directory}`) })
   for (let through = after, done = false; !done;) {
-    const query = {
-      after: through,
-      before: Number.MAX_SAFE_INTEGER,
-      order: "oldest-first",
-      limit: pieceEvents
-    } as const
-    const page = yield* Effect.try({
-      try: () => toPage(table.scan(toScanRange({ ...query, filters: noFilters }))),
+    const piece = yield* Effect.try({
+      try: () => readPast(table, through, pieceEvents),
       catch: failed(`event store ${directory}`)
     })
+    if ("lost" in piece) {
+      const { first, last } = piece.lost
+      yield* Console.error(`event store ${directory}: events ${first} to ${last} are damaged and left out`)
+      through = last
+      done = last >= table.state().last
+      continue
+    }
+    const { page } = piece
     const text = page.events.map((event) => `${eventJson(event)}\n`).join("")
     yield* Effect.tryPromise({ try: () => target.write(text), catch: failed(target.name) })
     through = page.through

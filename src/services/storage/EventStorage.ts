@@ -10,9 +10,9 @@ import type { EventPage, EventQuery } from "../events/EventQuery.ts"
 import type { LogBounds, RetainLimits, RetainResult } from "../events/EventLog.ts"
 
 /** Damage is found when the store is opened, or when a page is read long after: who meets it is told what to do. */
-export const howToRecover =
-  "To recover what it holds: sqlite3 store.sqlite .recover | sqlite3 recovered.sqlite; " +
-  "to start afresh: move the directory aside"
+export const howToRecover = (directory: string): string =>
+  `To recover what can be read: systemapi events export --store ${directory} --output events.ndjson ` +
+  "(or .recover of sqlite3); to start afresh: move the directory aside, then systemapi events import events.ndjson"
 
 /** The store could not be opened: the daemon does not start (exit 1). */
 export class StoreUnusable extends Schema.TaggedError<StoreUnusable>()("StoreUnusable", {
@@ -26,7 +26,7 @@ export class StoreUnusable extends Schema.TaggedError<StoreUnusable>()("StoreUnu
       case "busy":
         return `${where}: another systemapi holds it (${this.reason})`
       case "corrupt":
-        return `${where}: store.sqlite cannot be used: ${this.reason}. It was left as it is. ${howToRecover}`
+        return `${where}: store.sqlite cannot be used: ${this.reason}. It was left as it is. ${howToRecover(this.directory)}`
       default:
         return `${where}: ${this.reason}`
     }

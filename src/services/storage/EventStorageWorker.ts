@@ -56,7 +56,9 @@ const connect = (directory: string): Effect.Effect<Connection, StoreUnusable> =>
           if (deferred === undefined) return
           Deferred.doneUnsafe(
             deferred,
-            message.tag === "ok" ? Effect.succeed(message.value) : Effect.fail(toError(message.kind, message.reason))
+            message.tag === "ok"
+              ? Effect.succeed(message.value)
+              : Effect.fail(toError(message.kind, message.reason, directory))
           )
         }
       }
@@ -83,14 +85,14 @@ const connect = (directory: string): Effect.Effect<Connection, StoreUnusable> =>
     return Effect.promise(() => worker.terminate())
   })
 
-const toError = (kind: string, reason: string): Fault => {
+const toError = (kind: string, reason: string, directory: string): Fault => {
   switch (kind) {
     case "full":
       return new StorageFull({ reason })
     case "lost":
       return new StorageLost({ reason })
     case "corrupt":
-      return new StorageFailed({ reason: `store.sqlite is damaged: ${reason}. ${howToRecover}` })
+      return new StorageFailed({ reason: `store.sqlite is damaged: ${reason}. ${howToRecover(directory)}` })
     default:
       return new StorageFailed({ reason })
   }

@@ -58,7 +58,10 @@ export class EventTable {
        FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2`
     )
     this.removedThrough = Number(db.prepare(`SELECT removed_through FROM log_state`).get()?.["removed_through"] ?? 0)
-    const seqs = db.prepare(`SELECT min(seq) AS first, max(seq) AS last FROM events`).get()
+    // Asked for together they would be looked for in every row.
+    const seqs = db
+      .prepare(`SELECT (SELECT min(seq) FROM events) AS first, (SELECT max(seq) FROM events) AS last`)
+      .get()
     this.last = Number(seqs?.["last"] ?? this.removedThrough)
     this.first = Number(seqs?.["first"] ?? this.last + 1)
   }
