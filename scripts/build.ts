@@ -13,6 +13,7 @@ import { globSync } from "node:fs"
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { promisify } from "node:util"
+import { onDemand } from "./onDemand.ts"
 
 const root = join(import.meta.dirname, "..")
 const out = join(root, "dist")
@@ -52,6 +53,7 @@ const asFunction = {
     js: '(function(require,__filename){"use strict";const __url=require("node:url").pathToFileURL(__filename).href;'
   },
   footer: { js: "})" },
+  plugins: [onDemand],
   define: { SYSTEMAPI_VERSION: JSON.stringify(version), "import.meta.url": "__url" }
 } satisfies BuildOptions
 
