@@ -37,8 +37,7 @@ import { Fifo } from "../services/fifo/Fifo.ts"
 import { Identity } from "../services/Identity.ts"
 import * as ProcessLog from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
-import type { EventStorage, StoreUnusable } from "../services/storage/EventStorage.ts"
-import * as EventStorageWorker from "../services/storage/EventStorageWorker.ts"
+import type { EventStorage } from "../services/storage/EventStorage.ts"
 
 export interface DaemonOptions {
   readonly config: Config
@@ -50,14 +49,9 @@ export interface DaemonOptions {
 /** Where the daemon touches the machine. */
 export type Platform = EventStorage | Spawner | Disk | Fifo | FileSystem
 
-export const platform = ({ config }: DaemonOptions): Layer.Layer<Platform, StoreUnusable> =>
-  Layer.mergeAll(
-    EventStorageWorker.layerWorker(config.store.directory),
-    SpawnerWorker.layerWorker,
-    Disk.layer,
-    Fifo.layer,
-    NodeFileSystem.layer
-  )
+/** The storage comes from outside: its thread is started before this module is loaded. */
+export const platform = <E>(storage: Layer.Layer<EventStorage, E>): Layer.Layer<Platform, E> =>
+  Layer.mergeAll(storage, SpawnerWorker.layerWorker, Disk.layer, Fifo.layer, NodeFileSystem.layer)
 
 export class Daemon extends Context.Service<Daemon, { readonly listeners: ReadonlyArray<BoundListener> }>()(
   "systemapi/cli/Daemon"

@@ -1,12 +1,19 @@
-/** `systemapi serve`: loads the configuration, builds the daemon and stays until a signal or a fault ends it. */
+/**
+ * `systemapi serve`: loads the configuration, builds the daemon and stays until a signal or a fault ends it.
+ *
+ * The storage's thread starts as soon as the configuration says where the store is, and opens it while this thread loads
+ * the rest of the code: together they are most of a start.
+ */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
 import { Supervisor } from "../actors/kernel/Supervisor.ts"
 import { load } from "../services/config/ConfigFile.ts"
+import * as EventStorageWorker from "../services/storage/EventStorageWorker.ts"
 import type { ServeOptions } from "./argv.ts"
-import * as Daemon from "./Daemon.ts"
 import { version } from "./version.ts"
 
 export const serve = Effect.fn("serve")(function* (
@@ -16,9 +23,17 @@ export const serve = Effect.fn("serve")(function* (
   const source = { path, env: process.env, flags, signals }
   const { config, warnings } = yield* load(path, process.env, flags)
   for (const warning of warnings) yield* Console.error(`warning: ${warning}`)
+  // A scope that is there before all others: the store is closed when everything else has ended.
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const opening = yield* Effect.forkScoped(
+    Layer.buildWithScope(EventStorageWorker.layerWorker(config.store.directory), scope),
+    { startImmediately: true }
+  )
+  const storage = Layer.effectContext(Fiber.join(opening))
+  const Daemon = yield* Effect.promise(() => import("./Daemon.ts"))
   const options = { config, version: version(), source }
   const daemon = Daemon.layer(options).pipe(
-    Layer.provideMerge(Daemon.platform(options)),
+    Layer.provideMerge(Daemon.platform(storage)),
     Layer.provideMerge(Daemon.processLog(config))
   )
   return yield* Effect.flatMap(Layer.build(daemon), (context) =>
