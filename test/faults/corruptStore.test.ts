@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import { EventTable } from "../../src/services/storage/EventTable.ts"
 import { openStore, storeFile } from "../../src/services/storage/openStore.ts"
 import { faultOf } from "../../src/services/storage/sqliteFault.ts"
-import { toScanRange, toWireRun } from "../../src/services/storage/wire.ts"
+import { toScanRange, toWire } from "../../src/services/storage/wire.ts"
 import { queryOf, runOf } from "../harness/events.ts"
 import { random } from "../harness/random.ts"
 import { temporaryFolder } from "../harness/temporaryFolder.ts"
@@ -31,12 +31,12 @@ const lastOfLog = 50
 const messageOf = (seq: number) => `event ${seq} ${"x".repeat(50)}`
 const now = () => BigInt(Date.now()) * 1_000_000n
 const eventsFrom = (first: number, count: number) =>
-  toWireRun(
+  toWire([
     runOf(
       Array.from({ length: count }, (_, i) => messageOf(first + i)),
       { receivedAt: now() }
     )
-  )
+  ])
 
 /** A store as a kill leaves it: most of its events in the file, the newest in SQLite's log beside it. */
 const makeStore = (folder: string) =>
@@ -44,10 +44,10 @@ const makeStore = (folder: string) =>
     const made = `${folder}/made`
     await mkdir(made)
     const first = openStore(made)
-    new EventTable(first).append([eventsFrom(1, eventCount)])
+    new EventTable(first).append(eventsFrom(1, eventCount))
     first.close()
     const second = openStore(made)
-    new EventTable(second).append([eventsFrom(eventCount + 1, lastOfLog)])
+    new EventTable(second).append(eventsFrom(eventCount + 1, lastOfLog))
     const killed = `${folder}/killed`
     await mkdir(killed)
     for (const name of ["store.sqlite", "store.sqlite-wal"]) await cp(join(made, name), join(killed, name))
