@@ -56,6 +56,9 @@ const probeEvery = Duration.seconds(5)
  */
 const commitPatienceNanos = 10_000_000_000n
 
+/** A reader waits for the commit of what the daemon has just done, and not for a disk that does not finish one. */
+const recordedPatience = Duration.seconds(1)
+
 /** The last commit may wait for a slow disk, not for a dead one. */
 const flushDeadline = Duration.seconds(5)
 
@@ -76,6 +79,8 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   const recent = new RecentEvents(options.recent, Math.max(opened.first - 1, opened.last - options.recent.events))
   /** Who waits for the head, and the seq it has to pass. */
   const waiting = new Map<() => void, number>()
+  /** What `record` was given and is not done with; as many as the daemon does things at once. */
+  const recording = new Set<Deferred.Deferred<void>>()
   let degraded: string | undefined
   let committingSince: bigint | undefined
 
@@ -228,8 +233,29 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
         fields,
         messages: [`[system-api] ${message.toWellFormed()}`]
       }
-      yield* Effect.catch(append([run]), (error) => Effect.logError(`event not recorded: ${error.message}`, message))
+      const done = Deferred.makeUnsafe<void>()
+      recording.add(done)
+      yield* Effect.catch(append([run]), (error) =>
+        Effect.logError(`event not recorded: ${error.message}`, message)
+      ).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            recording.delete(done)
+            Deferred.doneUnsafe(done, Effect.void)
+          })
+        )
+      )
     }),
+    recorded: Effect.suspend(() =>
+      recording.size === 0
+        ? Effect.void
+        : Effect.asVoid(
+            Effect.timeoutOption(
+              Effect.forEach([...recording], (done) => Deferred.await(done), { discard: true }),
+              recordedPatience
+            )
+          )
+    ),
     query: (query) => Effect.suspend(() => fromMemory(recent, query) ?? fromStorage(storage, upTo(recent.last, query))),
     retain: (limits) =>
       storage.retain(limits).pipe(

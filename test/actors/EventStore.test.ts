@@ -496,6 +496,49 @@ describe("record", () => {
   )
 })
 
+describe("recorded", () => {
+  it.effect("waits until what was recorded before can be read", () =>
+    Effect.gen(function* () {
+      const storage = makeFakeStorage()
+      const { log } = yield* start(storage)
+      yield* log.recorded
+      const gate = yield* makeGate
+      storage.beforeStore = gate.wait
+      yield* Effect.forkChild(log.record("first"), { startImmediately: true })
+      yield* gate.reached
+      yield* Effect.forkChild(log.record("second"), { startImmediately: true })
+      const waiting = yield* Effect.forkChild(log.recorded, { startImmediately: true })
+      yield* gate.pass
+      yield* gate.reached
+      assert.strictEqual(log.recent.last, 1)
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* gate.pass
+      yield* Fiber.join(waiting)
+      assert.strictEqual(log.recent.last, 2)
+    })
+  )
+
+  it.effect("does not wait for what the store refused, nor for a disk that hangs", () =>
+    Effect.gen(function* () {
+      const storage = makeFakeStorage()
+      const { log } = yield* start(storage)
+      storage.beforeStore = Effect.fail(full)
+      yield* log.record("refused")
+      yield* log.recorded
+      const gate = yield* makeGate
+      storage.beforeStore = gate.wait
+      yield* Effect.forkChild(log.record("stuck"), { startImmediately: true })
+      yield* gate.reached
+      const waiting = yield* Effect.forkChild(log.recorded, { startImmediately: true })
+      yield* TestClock.adjust("999 millis")
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(waiting)
+      assert.strictEqual(log.recent.last, 0)
+    })
+  )
+})
+
 describe("retain", () => {
   it.effect("lets go of what it removed in memory too, and says what and whether to ask again", () =>
     Effect.gen(function* () {

@@ -1,4 +1,5 @@
 /** Capabilities that do nothing but what a test tells them; what it leaves out dies when it is used. */
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { EventLog } from "../../src/services/events/EventLog.ts"
 import { RecentEvents } from "../../src/services/events/RecentEvents.ts"
@@ -9,6 +10,7 @@ export const mockEventLog = (told: Partial<EventLog["Service"]>): Layer.Layer<Ev
     bounds: () => ({ first: 1, last: 0, removedThrough: 0, bytes: 0 }),
     recent: new RecentEvents({ events: 1, bytes: 1 }, 0),
     degraded: () => undefined,
+    recorded: Effect.void,
     ...told
   })
 

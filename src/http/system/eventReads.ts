@@ -143,7 +143,13 @@ export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) =>
       return answer({ ...params, format, tail: format === "ndjson" ? undefined : logMaxEntries })
     }
 
-  return { logs: read("text"), list: read("brief") }
+  /** Whoever was answered by an action finds in the log how it ended. */
+  const upToDate =
+    (handler: Handler): Handler =>
+    (call) =>
+      Effect.flatMap(log.recorded, () => handler(call))
+
+  return { logs: upToDate(read("text")), list: upToDate(read("brief")) }
 }
 
 const nextAfter = (through: number) => ({ "x-next-after": String(through) })

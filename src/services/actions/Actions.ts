@@ -116,13 +116,16 @@ export class Actions extends Context.Service<
         const { action, request, who } = run
         const { name } = action
         const command = commandText(action)
-        let announced = false
+        /** Belongs to the service and is not interrupted: what was begun to be told is told. */
+        const tell = (told: Effect.Effect<void>) =>
+          Effect.forkIn(Effect.uninterruptible(told), scope, { startImmediately: true })
+        let announcing: Fiber.Fiber<void> | undefined
         const announce = Effect.suspend(() => {
-          if (announced) return Effect.void
-          announced = true
+          if (announcing !== undefined) return Effect.void
           // The command need not wait for the disk: the log keeps the order of what it is given.
-          const told = log.record(`executing action: ${name} = ${command}`, { who })
-          return Effect.asVoid(Effect.forkChild(told, { startImmediately: true }))
+          return Effect.map(tell(log.record(`executing action: ${name} = ${command}`, { who })), (fiber) => {
+            announcing = fiber
+          })
         })
         const failed = (error: string, stderr: string) =>
           Effect.andThen(
@@ -137,8 +140,14 @@ export class Actions extends Context.Service<
         )
         yield* announce
         const error = describeExit(result, action.timeout_ms)
-        if (error === undefined) yield* log.record(`executing action success: ${name} = ${command}`, { who })
-        else yield* failed(error, lastOf(result.stderr.head + result.stderr.tail))
+        yield* tell(
+          error === undefined
+            ? log.record(`executing action success: ${name} = ${command}`, { who })
+            : failed(error, lastOf(result.stderr.head + result.stderr.tail))
+        )
+        // Who started what is on disk before anybody is told of it, which has mostly happened while the command ran. How
+        // it ended is on its way there, and whoever reads the log waits for it (EventLog.recorded).
+        if (announcing !== undefined) yield* Fiber.join(announcing)
         return result
       })
 

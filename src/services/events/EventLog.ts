@@ -60,6 +60,11 @@ export class EventLog extends Context.Service<
     readonly append: (runs: ReadonlyArray<EventRun>) => Effect.Effect<SeqRange, AppendError>
     /** Records what the daemon itself did, `[system-api] …`; a failure is logged, never raised. */
     readonly record: (message: string, options?: RecordOptions) => Effect.Effect<void>
+    /**
+     * Waits until what `record` was given before now is visible or has failed; a second at most. Whoever answers a client from the log
+     * waits for it first: what that client was answered before may still be on its way to the disk.
+     */
+    readonly recorded: Effect.Effect<void>
     /** One bounded page; `through` says where to go on. */
     readonly query: (query: EventQuery) => Effect.Effect<EventPage, StoreFailed | ActorUnavailable>
     /** Removes a bounded number of the oldest events beyond the limits; `more` says to call again. */

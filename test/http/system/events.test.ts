@@ -37,6 +37,26 @@ const errorOf = ({ status, text }: Answer): string => {
 }
 
 describe("GET /logs and /api/v1/events without parameters", () => {
+  it.effect("show what the daemon did before it was asked, though that is on its way to the disk", () =>
+    Effect.gen(function* () {
+      const { call, log, storage } = yield* makeApp()
+      const disk = yield* Deferred.make<void>()
+      storage.beforeStore = Deferred.await(disk)
+      yield* Effect.forkChild(log.record("done"), { startImmediately: true })
+      const paths = ["/logs", "/api/v1/events", "/api/v1/events?tail=1"]
+      const asked = yield* Effect.forkChild(
+        Effect.forEach(paths, (path) => call(path), { concurrency: 3 }),
+        {
+          startImmediately: true
+        }
+      )
+      yield* Effect.yieldNow
+      assert.isUndefined(asked.pollUnsafe())
+      yield* Deferred.succeed(disk, undefined)
+      for (const { text } of yield* Fiber.join(asked)) assert.include(text, "[system-api] done")
+    })
+  )
+
   it.effect("are empty for an empty log", () =>
     Effect.gen(function* () {
       const { call } = yield* makeApp()

@@ -3,6 +3,7 @@ import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -31,7 +32,7 @@ on_client_gone = "terminate"
 `
 
 /** Actions over the real executor, whose commands are the test's. */
-const start = Effect.gen(function* () {
+const start = Effect.fnUntraced(function* (disk: (message: string) => Effect.Effect<void> = () => Effect.void) {
   const path = join(yield* temporaryFolder, "systemapi-config.toml")
   yield* Effect.promise(() => writeFile(path, text))
   const { config } = yield* load(path, {})
@@ -41,7 +42,13 @@ const start = Effect.gen(function* () {
     Layer.mergeAll(
       CommandExecutor.layer.pipe(Layer.provide([Supervisor.layer, spawner.layer])),
       CurrentConfig.layer(config),
-      mockEventLog({ record: (message) => Effect.sync(() => void recorded.push(message)) }),
+      mockEventLog({
+        record: (message) =>
+          Effect.andThen(
+            Effect.sync(() => void recorded.push(message)),
+            disk(message)
+          )
+      }),
       NodeFileSystem.layer
     )
   )
@@ -62,7 +69,7 @@ const start = Effect.gen(function* () {
 describe("the event log", () => {
   it.effect("is told before and after, in this order", () =>
     Effect.gen(function* () {
-      const { recorded, run, started } = yield* start
+      const { recorded, run, started } = yield* start()
       const running = yield* Effect.forkChild(run("plain"))
       const command = yield* started
       assert.deepStrictEqual(recorded, ["executing action: plain = /bin/plain -v"])
@@ -73,9 +80,34 @@ describe("the event log", () => {
     })
   )
 
+  it.effect("has on disk who started it before the caller is answered, and how it ended soon after", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const { recorded, run, started, stop } = yield* start((message) =>
+        Deferred.await(message.startsWith("executing action: ") ? begun : ended)
+      )
+      const running = yield* Effect.forkChild(run("plain"), { startImmediately: true })
+      const command = yield* started
+      command.finishOutput("")
+      command.disband()
+      command.end(exited(0))
+      while (recorded.length < 2) yield* Effect.yieldNow
+      assert.isUndefined(running.pollUnsafe())
+      yield* Deferred.succeed(begun, undefined)
+      assert.deepStrictEqual((yield* Fiber.join(running)).exit, exited(0))
+      // The stop of the service waits until all is told.
+      const stopping = yield* Effect.forkChild(stop, { startImmediately: true })
+      yield* Effect.yieldNow
+      assert.isUndefined(stopping.pollUnsafe())
+      yield* Deferred.succeed(ended, undefined)
+      yield* Fiber.join(stopping)
+    })
+  )
+
   it.effect("is not told of what is refused because too many run", () =>
     Effect.gen(function* () {
-      const { executor, recorded, run, started } = yield* start
+      const { executor, recorded, run, started } = yield* start()
       yield* Effect.forkChild(run("plain"))
       yield* started
       for (let i = 0; i < 3; i++) assert.strictEqual((yield* Effect.flip(run("plain")))._tag, "ActionBusy")
@@ -86,7 +118,7 @@ describe("the event log", () => {
 
   it.effect("names who ended a run early: its client", () =>
     Effect.gen(function* () {
-      const { recorded, run, started } = yield* start
+      const { recorded, run, started } = yield* start()
       const running = yield* Effect.forkChild(run("bound"))
       const command = yield* started
       yield* Fiber.interrupt(running)
@@ -99,7 +131,7 @@ describe("the event log", () => {
 
   it.effect("or the stop of the daemon", () =>
     Effect.gen(function* () {
-      const { recorded, run, started, stop } = yield* start
+      const { recorded, run, started, stop } = yield* start()
       for (const name of ["plain", "bound"]) {
         yield* Effect.forkChild(run(name))
         yield* started
@@ -113,7 +145,7 @@ describe("the event log", () => {
 
   it.effect("is told that the daemon is stopping, of a run that comes too late", () =>
     Effect.gen(function* () {
-      const { executor, recorded, run } = yield* start
+      const { executor, recorded, run } = yield* start()
       yield* executor.stop
       assert.strictEqual((yield* Effect.flip(run("plain")))._tag, "ExecutorUnavailable")
       assert.deepStrictEqual(recorded, [
@@ -127,7 +159,7 @@ describe("the event log", () => {
 describe("a caller at the stop of the executor", () => {
   it.effect("gets the result of the command that TERM has ended", () =>
     Effect.gen(function* () {
-      const { executor, run, started } = yield* start
+      const { executor, run, started } = yield* start()
       const running = yield* Effect.forkChild(run("plain"))
       const command = yield* started
       yield* executor.stop
