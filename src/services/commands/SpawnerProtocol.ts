@@ -44,3 +44,5 @@ export type FromWorker =
   | { readonly _tag: "Failed"; readonly id: number; readonly code: string; readonly detail: string }
   | { readonly _tag: "Ended"; readonly id: number; readonly status: ExitStatus }
   | { readonly _tag: "Output"; readonly id: number; readonly output: CommandOutput }
+  /** Both at once, and nothing is left to be released: how most commands end. */
+  | { readonly _tag: "Done"; readonly id: number; readonly status: ExitStatus; readonly output: CommandOutput }

@@ -62,6 +62,11 @@ export const make = Effect.fnUntraced(function* (
       case "Output":
         Deferred.doneUnsafe(command.output, Effect.succeed(message.output))
         return
+      case "Done":
+        inFlight.delete(message.id)
+        Deferred.doneUnsafe(command.output, Effect.succeed(message.output))
+        Deferred.doneUnsafe(command.exit, Effect.succeed(message.status))
+        return
     }
   }
 

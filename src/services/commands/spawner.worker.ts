@@ -18,12 +18,13 @@ import { OutputCollector } from "./OutputCollector.ts"
 import { toText } from "./OutputText.ts"
 import { closePipe, closePipes, type Pipe, takePipe } from "./Pipes.ts"
 import { loadPosixSpawn } from "./posixSpawn.ts"
-import type { CommandSpec, FromWorker, ToWorker } from "./SpawnerProtocol.ts"
+import type { CommandOutput, CommandSpec, ExitStatus, FromWorker, ToWorker } from "./SpawnerProtocol.ts"
 
 if (parentPort === null) throw new Error("spawner.worker runs only as a worker thread")
 const port = parentPort
 
 interface Command {
+  readonly pid: number
   readonly collectors: readonly [OutputCollector, OutputCollector]
   readonly streams: Array<Readable>
   openStreams: number
@@ -42,8 +43,22 @@ const post = (message: FromWorker) => {
 const settle = (id: number, command: Command) => {
   if (command.settled) return
   command.settled = true
-  const [stdout, stderr] = command.collectors
-  post({ _tag: "Output", id, output: { stdout: toText(stdout.end()), stderr: toText(stderr.end()) } })
+  post({ _tag: "Output", id, output: outputOf(command) })
+}
+
+const outputOf = ({ collectors: [stdout, stderr] }: Command): CommandOutput => ({
+  stdout: toText(stdout.end()),
+  stderr: toText(stderr.end())
+})
+
+/** Nobody holds the output any more, which is nearly always because the command has ended. */
+const finish = (id: number, command: Command) => {
+  const { pid } = command
+  const status = command.settled || children.get(pid) !== id ? undefined : reap(pid)
+  if (status === undefined) return settle(id, command)
+  command.settled = true
+  commands.delete(id)
+  post({ _tag: "Done", id, status, output: outputOf(command) })
 }
 
 const read = (id: number, command: Command, stream: Readable, collector: OutputCollector) => {
@@ -56,9 +71,7 @@ const read = (id: number, command: Command, stream: Readable, collector: OutputC
   stream.on("error", () => undefined)
   stream.on("close", () => {
     command.openStreams -= 1
-    if (command.openStreams > 0) return
-    reap()
-    settle(id, command)
+    if (command.openStreams === 0) finish(id, command)
   })
 }
 
@@ -71,12 +84,17 @@ const readEnd = (pipe: Pipe): Readable => {
   return new Socket({ fd: pipe.read, readable: true, writable: false })
 }
 
-const reap = () => {
+/** How a child of posix_spawn has ended, told once. */
+const reap = (pid: number): ExitStatus | undefined => {
+  const status = posix?.reap(pid)
+  if (status !== undefined) children.delete(pid)
+  return status
+}
+
+const reapAll = () => {
   for (const [pid, id] of children) {
-    const status = posix?.reap(pid)
-    if (status === undefined) continue
-    children.delete(pid)
-    post({ _tag: "Ended", id, status })
+    const status = reap(pid)
+    if (status !== undefined) post({ _tag: "Ended", id, status })
   }
 }
 
@@ -134,6 +152,7 @@ const attend = (id: number, spec: CommandSpec, pid: number, stdout: Readable | n
   // Said before anything else, so that a child this thread has started is never unknown to the spawner.
   post({ _tag: "Spawned", id, pid })
   const command: Command = {
+    pid,
     collectors: [
       new OutputCollector(spec.headBytes, spec.tailBytes),
       new OutputCollector(spec.headBytes, spec.tailBytes)
@@ -169,7 +188,7 @@ port.on("message", (message: ToWorker) => {
       start(message.id, message.spec)
       return
     case "ChildEnded":
-      reap()
+      reapAll()
       return
     case "CloseOutput": {
       const { id } = message
