@@ -65,7 +65,12 @@ export const makeFront = (
       const connection = connections.admit(socket, true)
       if (connection === undefined) return
       connections.open(connection, socket, "http1")
-      http1.emit("connection", socket)
+      // Whoever says nothing needs no parser: it is three quarters of what a silent connection would cost, and of memory
+      // that is not given back afterwards. Nothing to read is the end of one that left without a word.
+      socket.once("readable", () => {
+        if (socket.readableLength > 0) http1.emit("connection", socket)
+        else socket.destroy()
+      })
     })
     return { server, secure: undefined }
   }
