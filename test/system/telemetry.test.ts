@@ -64,7 +64,12 @@ it.live("a collector gets logs, metrics and traces, with the headers of the file
       assert.isTrue(
         received.some(({ body, path }) => path === "/v1/metrics" && body.includes("systemapi_http_requests_total"))
       )
-      assert.isTrue(received.some(({ body, path }) => path === "/v1/traces" && body.includes("Actions.run")))
+      for (const told of ["Actions.run", "http.response.status_code"]) {
+        assert.isTrue(
+          received.some(({ body, path }) => path === "/v1/traces" && body.includes(told)),
+          told
+        )
+      }
       assert.notInclude(daemon.said(), "very-secret")
     })
   )

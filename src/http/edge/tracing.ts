@@ -41,12 +41,12 @@ const withSpan = (request: Incoming, app: App): Effect.Effect<HttpServerResponse
   )
 
 const attributesOf = ({ address, headers, method, url }: Incoming): Record<string, string> => {
-  const [path = "", query] = url.split("?", 2)
+  const end = url.indexOf("?")
   const agent = headers["user-agent"]
   return {
     "http.request.method": method,
-    "url.path": path,
-    ...(query === undefined ? {} : { "url.query": query }),
+    "url.path": end === -1 ? url : url.slice(0, end),
+    ...(end === -1 ? {} : { "url.query": url.slice(end + 1) }),
     ...(agent === undefined ? {} : { "user_agent.original": agent }),
     ...(address === "" ? {} : { "client.address": address })
   }
