@@ -14,7 +14,8 @@ import {
   Unauthorized,
   Unavailable
 } from "./ErrorBody.ts"
-import { hasSideEffects } from "./endpoint.ts"
+import { ActionInput } from "./ActionInput.ts"
+import { endpoints } from "./endpoints.ts"
 
 const Message = Schema.Struct({ message: Schema.String })
 
@@ -63,25 +64,20 @@ export const ActionResult = Schema.Struct({
   stderr: CommandStream
 }).annotate({ identifier: "ActionResult" })
 
-export const ActionInput = Schema.Struct({
-  args: Schema.optionalKey(Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Int, Schema.Boolean])))
-}).annotate({ identifier: "ActionInput" })
-
 export class ActionsGroup extends HttpApiGroup.make("actions")
   .add(
-    HttpApiEndpoint.get("listActions", "/api/v1/actions", {
+    HttpApiEndpoint.get("listActions", endpoints.actions.listActions.path, {
       success: Schema.Struct({ actions: Schema.Array(ActionEntry) }),
       error: [Unauthorized]
     }).annotate(OpenApi.Summary, "What can be run"),
-    HttpApiEndpoint.get("runPlain", "/api/v1/actions/:action", {
+    HttpApiEndpoint.get("runPlain", endpoints.actions.runPlain.path, {
       params: { action: Schema.String },
       success: Message,
       error: [BadRequest, Unauthorized, MethodNotAllowed, TooManyRequests, InternalError, Unavailable]
     })
       .annotate(OpenApi.Summary, "Run an action, as the original does")
-      .annotate(OpenApi.Description, "Answers when the command has ended. Off (405) under actions_require_post.")
-      .pipe(hasSideEffects),
-    HttpApiEndpoint.post("run", "/api/v1/actions/:action", {
+      .annotate(OpenApi.Description, "Answers when the command has ended. Off (405) under actions_require_post."),
+    HttpApiEndpoint.post("run", endpoints.actions.run.path, {
       params: { action: Schema.String },
       payload: ActionInput,
       success: ActionResult,
@@ -97,7 +93,7 @@ export class ActionsGroup extends HttpApiGroup.make("actions")
 
 export class UploadsGroup extends HttpApiGroup.make("uploads")
   .add(
-    HttpApiEndpoint.post("upload", "/api/v1/file-upload/:file", {
+    HttpApiEndpoint.post("upload", endpoints.uploads.upload.path, {
       params: { file: Schema.String },
       payload: Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array()),
       success: Schema.Struct({ file: Schema.String, message: Schema.String, size_bytes: Schema.String }),

@@ -11,8 +11,6 @@ import type { Pipes } from "../../services/fifo/Pipes.ts"
 import type { Identity } from "../../services/Identity.ts"
 import type { Metrics } from "../../services/metrics/Metrics.ts"
 import type { ActorEntry, Info, Readiness } from "../api/Daemon.ts"
-import { docsPage } from "../api/docsPage.ts"
-import { openApi } from "../api/openapi.ts"
 import { challenge } from "../edge/Edge.ts"
 import { failure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
@@ -44,6 +42,22 @@ const pipeErrorFreshMs = 5000
 
 /** Longer secrets are refused anyway (BasicSecret), but by name. */
 const secretBodyMax = 64 * 1024
+
+/** The contract is loaded by the first who asks for it, and its documents are made once. */
+const once = (make: () => Promise<string>): Effect.Effect<string> => {
+  let made: Promise<string> | undefined
+  return Effect.promise(() => (made ??= make()))
+}
+
+const openApiText = once(async () => {
+  const { openApi } = await import("../api/openapi.ts")
+  return `${JSON.stringify(openApi(), null, 2)}\n`
+})
+
+const docsText = once(async () => {
+  const { docsPage } = await import("../api/docsPage.ts")
+  return docsPage()
+})
 
 const alive = HttpServerResponse.text('{"status":"ok"}\n', { contentType: "application/json" })
 
@@ -152,18 +166,12 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
       HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
     )
 
-  let openApiText: string | undefined
   const openapi: Handler = () =>
-    Effect.sync(() =>
-      HttpServerResponse.text((openApiText ??= `${JSON.stringify(openApi(), null, 2)}\n`), {
-        contentType: "application/json"
-      })
-    )
+    Effect.map(openApiText, (text) => HttpServerResponse.text(text, { contentType: "application/json" }))
 
-  let docsText: string | undefined
   const docs: Handler = () =>
-    Effect.sync(() =>
-      HttpServerResponse.text((docsText ??= docsPage()), {
+    Effect.map(docsText, (text) =>
+      HttpServerResponse.text(text, {
         contentType: "text/html; charset=utf-8",
         headers: { "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'" }
       })

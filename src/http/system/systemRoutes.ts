@@ -12,9 +12,7 @@ import { Pipes } from "../../services/fifo/Pipes.ts"
 import { FileUploads } from "../../services/files/FileUploads.ts"
 import { Identity } from "../../services/Identity.ts"
 import { Metrics } from "../../services/metrics/Metrics.ts"
-import { ActionsGroup, UploadsGroup } from "../api/Actions.ts"
-import { DaemonGroup, DebugGroup, HealthGroup } from "../api/Daemon.ts"
-import { EventsGroup } from "../api/Events.ts"
+import { endpoints } from "../api/endpoints.ts"
 import { bind, type Route } from "../edge/routes.ts"
 import { makeActionHandlers } from "./actionHandlers.ts"
 import { type DaemonServices, makeDaemonHandlers } from "./daemonHandlers.ts"
@@ -50,13 +48,13 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
     bodyMaxBytes: () => config.get().limits.body_max_bytes
   })
   const routes: ReadonlyArray<Route> = [
-    ...bind(HealthGroup, daemonHandlers.health),
-    ...bind(EventsGroup, { ...reads, ...writes, stream: yield* makeEventStream(log) }),
-    ...bind(ActionsGroup, actionHandlers.actions),
+    ...bind(endpoints.health, daemonHandlers.health),
+    ...bind(endpoints.events, { ...reads, ...writes, stream: yield* makeEventStream(log) }),
+    ...bind(endpoints.actions, actionHandlers.actions),
     { method: "OPTIONS", path: "/api/v1/actions/:action", handler: actionHandlers.optionsOfAction, sideEffects: false },
-    ...bind(UploadsGroup, actionHandlers.uploads),
-    ...bind(DaemonGroup, daemonHandlers.daemon),
-    ...(initial.general.pprof ? bind(DebugGroup, makeDebugHandlers()) : [])
+    ...bind(endpoints.uploads, actionHandlers.uploads),
+    ...bind(endpoints.daemon, daemonHandlers.daemon),
+    ...(initial.general.pprof ? bind(endpoints.debug, makeDebugHandlers()) : [])
   ]
   return routes
 })

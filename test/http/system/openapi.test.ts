@@ -1,7 +1,9 @@
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { docsPage } from "../../../src/http/api/docsPage.ts"
+import { endpoints } from "../../../src/http/api/endpoints.ts"
 import { openApi } from "../../../src/http/api/openapi.ts"
+import { SystemApi } from "../../../src/http/api/SystemApi.ts"
 import { makeApp } from "../../harness/app.ts"
 
 interface Operation {
@@ -21,6 +23,17 @@ const operations: ReadonlyArray<Operation> = entries(openApi()["paths"]).flatMap
     statuses: isObject(operation) ? entries(operation["responses"]).map(([status]) => status) : []
   }))
 )
+
+describe("the contract", () => {
+  it("has the endpoints that are routed, and no others", () => {
+    const lines = (group: string, its: Readonly<Record<string, { readonly method: string; readonly path: string }>>) =>
+      Object.entries(its).map(([name, { method, path }]) => `${group}.${name} ${method} ${path}`)
+    assert.deepStrictEqual(
+      Object.entries(SystemApi.groups).flatMap(([name, group]) => lines(name, group.endpoints)),
+      Object.entries(endpoints).flatMap(([name, group]) => lines(name, group))
+    )
+  })
+})
 
 describe("the OpenAPI document", () => {
   it("is the golden one; run with -u to accept a change, and read the diff", async () => {
