@@ -6,13 +6,14 @@ import { existsSync } from "node:fs"
 import * as action from "./action.ts"
 import * as fifo from "./fifo.ts"
 import type { Line } from "./harness.ts"
+import * as idle from "./idle.ts"
 import * as livez from "./livez.ts"
 import * as logs from "./logs.ts"
 import * as loop from "./loop.ts"
 import { describeMachine } from "./machine.ts"
 import * as newEvent from "./newEvent.ts"
 import * as ndjson from "./ndjson.ts"
-import { crash } from "./proofs.ts"
+import { crash, fuzz } from "./proofs.ts"
 import * as query from "./query.ts"
 import { builtFile } from "./servers.ts"
 import * as sse from "./sse.ts"
@@ -30,6 +31,8 @@ const paths: Readonly<Record<string, { readonly measure: () => Promise<ReadonlyA
   action,
   loop,
   startup,
+  idle,
+  fuzz,
   crash
 }
 

@@ -32,3 +32,6 @@ const proof = (path: string, tests: string, env: NodeJS.ProcessEnv) => ({
 export const crash = proof("kill -9 under load, 50 rounds", "test/system/crash.test.ts", {
   SYSTEMAPI_CRASH_ROUNDS: "50"
 })
+
+/** No crash, no 500, no leak: requests, bytes of a FIFO, configurations. */
+export const fuzz = proof("fuzz, 20,000 of each, seeded", "test/fuzz", {})
