@@ -22,7 +22,7 @@ import { wholeLog } from "./support.ts"
 
 const seed = Number(process.env["SYSTEMAPI_DAMAGE_SEED"] ?? 20_261_122)
 /** Damages per kind of file; each costs some milliseconds. */
-const rounds = 40
+const rounds = 24
 
 const promise = <A>(work: () => Promise<A>) => Effect.promise(work)
 
@@ -139,8 +139,8 @@ describe.each(["stopped", "killed"] as const)(
             }
           }
         }
-        assert.isAbove(outcomes.refused + outcomes.found, 5, JSON.stringify(outcomes))
-        assert.isAbove(outcomes.harmless, 5, JSON.stringify(outcomes))
+        assert.isAbove(outcomes.refused + outcomes.found, 2, JSON.stringify(outcomes))
+        assert.isAbove(outcomes.harmless, 2, JSON.stringify(outcomes))
       })
     )
   }
@@ -230,14 +230,14 @@ describe("the daemon on a store", () => {
   it.live("that a kill left and that is damaged leaves SQLite's log beside it as well", () =>
     Effect.gen(function* () {
       const { folder, state } = yield* damagedBy(async (file) => {
-        const db = new DatabaseSync(file)
+        const db = new DatabaseSync(file, { readOnly: true })
         const root = Number(
           db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'log_state'").get()?.["rootpage"]
         )
         db.close()
         await ruin(file, page(root))
-      })
-      yield* promise(() => writeFile(`${storeFile(state)}-wal`, ""))
+      }, "killed")
+      assert.lengthOf(yield* contentOf(state), 2)
       yield* refusedAs(folder, state, /malformed/u)
     })
   )

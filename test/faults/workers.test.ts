@@ -7,7 +7,8 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { startDaemon } from "../harness/daemon.ts"
-import { counted, wholeLog } from "./support.ts"
+import { eventually } from "../system/support.ts"
+import { counted, isReady, wholeLog } from "./support.ts"
 
 /** Node tells of every thread it starts: how a test gets at those that the daemon keeps to itself. */
 const started = Effect.gen(function* () {
@@ -58,7 +59,7 @@ it.live("the storage thread dies again and again under writers: acknowledged is 
     for (const message of unknown) assert.isAtMost(counts.get(message) ?? 0, 1, message)
     assert.strictEqual(deaths, 3)
     assert.isAtLeast(count("storage"), 2)
-    assert.strictEqual((yield* request("/readyz")).status, 200)
+    yield* eventually("it is well again", isReady(url))
   })
 )
 

@@ -15,7 +15,7 @@ export interface Fault {
 
 /**
  * `calls` and `what` are strace's: `fsync,fdatasync` and `error=EIO`, `rename` and `signal=KILL`, with `when=1` for the
- * first one alone. The fault is over when the scope closes, at the latest.
+ * first one of each thread alone. The fault is over when the scope closes, at the latest.
  */
 export const begin = (pid: number, calls: string, what: string): Effect.Effect<Fault, never, Scope.Scope> =>
   Effect.map(
@@ -57,7 +57,19 @@ export const runWith = (
   cwd: string
 ): Effect.Effect<number | string> =>
   Effect.promise(async () => {
-    const args = ["-f", "-o", "/dev/null", "-e", `trace=${calls}`, "-e", `inject=${calls}:${what}`, ...command]
+    // strace counts `when` for each thread: one thread does all the work with files.
+    const args = [
+      "-f",
+      "-E",
+      "UV_THREADPOOL_SIZE=1",
+      "-o",
+      "/dev/null",
+      "-e",
+      `trace=${calls}`,
+      "-e",
+      `inject=${calls}:${what}`,
+      ...command
+    ]
     const child = spawn("strace", args, { cwd, stdio: "ignore" })
     const [code, signal] = await once(child, "close")
     return typeof code === "number" ? code : String(signal)
