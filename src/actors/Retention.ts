@@ -1,6 +1,9 @@
 /**
  * Retention: keeps the event log within its bounds of count, age and bytes, a slice at a time, so that appends are not
  * held up. What it removed is told in the log itself, once a minute at the most.
+ *
+ * Age follows the wall clock, which may be set wrong. A step forward would make all events old at once, so it is believed
+ * only after an hour; until then age goes on as if it had not happened.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -24,6 +27,33 @@ const checkEvery = Duration.seconds(5)
 /** How often removals are told; each telling is an event too. */
 const tellEvery = Duration.minutes(1)
 
+/** More than a leap second, a slow pass or NTP's slewing make; less than a wrong year, zone or suspended machine does. */
+const stepNanos = Duration.toNanosUnsafe(Duration.minutes(10))
+
+/** Time enough for the clock's own service to correct it, or for an operator to see the warning. */
+const doubtNanos = Duration.toNanosUnsafe(Duration.hours(1))
+
+/** The wall clock as far as it is believed, from its reading and that of the monotonic one. */
+const makeBelievedClock = () => {
+  let last: { readonly wall: bigint; readonly monotonic: bigint } | undefined
+  let doubtSince: bigint | undefined
+  return (
+    wall: bigint,
+    monotonic: bigint
+  ): { readonly now: bigint; readonly ahead: bigint; readonly isNew: boolean } => {
+    const expected = last === undefined ? wall : last.wall + (monotonic - last.monotonic)
+    const ahead = wall - expected
+    const isNew = ahead > stepNanos && doubtSince === undefined
+    if (isNew) doubtSince = monotonic
+    if (ahead <= stepNanos || (doubtSince !== undefined && monotonic - doubtSince >= doubtNanos)) {
+      doubtSince = undefined
+      last = { wall, monotonic }
+      return { now: wall, ahead: 0n, isNew: false }
+    }
+    return { now: expected, ahead, isNew }
+  }
+}
+
 const make = Effect.fnUntraced(function* ({ maxAgeSeconds, maxBytes, maxCount }: RetentionOptions) {
   const log = yield* EventLog
   const supervisor = yield* Supervisor
@@ -37,9 +67,20 @@ const make = Effect.fnUntraced(function* ({ maxAgeSeconds, maxBytes, maxCount }:
     return log.record(`retention removed events ${first} to ${last}`, { level: "debug" })
   })
 
+  const believed = makeBelievedClock()
+  const today = Effect.gen(function* () {
+    const { ahead, isNew, now } = believed(yield* Clock.currentTimeNanos, yield* Clock.monotonicTimeNanos)
+    if (isNew && maxAgeSeconds !== 0) {
+      const message = `the clock went forward by ${ahead / 1_000_000_000n} s; events get older by it in an hour`
+      yield* log.record(message, { level: "warning" })
+      yield* Effect.logWarning(message)
+    }
+    return now
+  })
+
   const pass = Effect.gen(function* () {
     for (let more = true; more;) {
-      const now = yield* Clock.currentTimeNanos
+      const now = yield* today
       const result = yield* log.retain({
         maxCount,
         maxBytes,

@@ -12,6 +12,7 @@ import { EventLog } from "../../src/services/events/EventLog.ts"
 import { StorageFull } from "../../src/services/storage/EventStorage.ts"
 import { runOf } from "../harness/events.ts"
 import { makeFakeStorage } from "../harness/FakeStorage.ts"
+import { stepped } from "../harness/steppedClock.ts"
 
 const off: Retention.RetentionOptions = { maxCount: 0, maxBytes: 0, maxAgeSeconds: 0 }
 
@@ -93,6 +94,38 @@ describe("Retention", () => {
       yield* TestClock.adjust("59 minutes")
       assert.include(stored(), "young")
       assert.include(stored(), "after the step")
+    })
+  )
+
+  it.effect("believes a clock that steps forward only after an hour, and one that steps back again at once", () =>
+    Effect.gen(function* () {
+      let ahead = 0
+      const hours = 3_600_000
+      yield* stepped(
+        () => ahead,
+        Effect.gen(function* () {
+          const { append, stored } = yield* start({ maxAgeSeconds: 86_400 })
+          yield* append("kept")
+          yield* TestClock.adjust("10 seconds")
+          const warnings = () => stored().filter((message) => message.includes("the clock went forward by"))
+          ahead = 1000 * hours
+          yield* TestClock.adjust("59 minutes")
+          assert.deepStrictEqual(warnings(), [
+            "[system-api] the clock went forward by 3600000 s; events get older by it in an hour"
+          ])
+          assert.strictEqual(stored()[0], "kept")
+          // It was wrong, and is right again.
+          ahead = 0
+          yield* TestClock.adjust("2 hours")
+          assert.strictEqual(stored()[0], "kept")
+          // Age goes on meanwhile, as if nothing had happened.
+          ahead = 1000 * hours
+          yield* TestClock.adjust("50 minutes")
+          assert.strictEqual(stored()[0], "kept")
+          yield* TestClock.adjust("15 minutes")
+          assert.notInclude(stored(), "kept")
+        })
+      )
     })
   )
 

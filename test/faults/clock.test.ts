@@ -3,7 +3,6 @@
  * is that of their numbers, questions by time are answered rightly, and no deadline, back-off or limit notices.
  */
 import { assert, it } from "@effect/vitest"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,24 +10,10 @@ import { TestClock } from "effect/testing"
 import { FailureThrottle } from "../../src/services/auth/FailureThrottle.ts"
 import { makeApp } from "../harness/app.ts"
 import { makeKillable } from "../harness/killable.ts"
+import { stepped } from "../harness/steppedClock.ts"
 
 const dayMs = 86_400_000
 const start = Date.UTC(2026, 10, 22)
-
-/** What people's clocks say, apart from the time that passes: `TestClock` moves both together. */
-const stepped = <A, E, R>(byMs: () => number, effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Clock.Clock, (clock) =>
-    Effect.provideService(effect, Clock.Clock, {
-      ...clock,
-      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + byMs(),
-      currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + byMs()),
-      currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(byMs()) * 1_000_000n,
-      currentTimeNanos: Effect.map(clock.currentTimeNanos, (now) => now + BigInt(byMs()) * 1_000_000n),
-      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-      monotonicTimeNanos: clock.monotonicTimeNanos,
-      sleep: (duration) => clock.sleep(duration)
-    })
-  )
 
 it.effect(
   "events keep their order, received_at goes back with the clock, and time queries find what they ask for",
