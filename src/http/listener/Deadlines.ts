@@ -31,6 +31,8 @@ export const watch = (connections: Connections, limits: ListenerLimits): Deadlin
   }
 
   const checkIdle = (connection: Connection, now: number): void => {
+    // Nothing is in hand and nothing can follow; Node leaves some sessions of HTTP/2 in this state.
+    if (connection.session !== undefined && connection.halfClosedSince !== undefined) return connection.destroy()
     const idleSince = (connection.idleSince ??= now)
     if (connection.draining !== undefined) return checkDraining(connection, connection.draining, idleSince, now)
     const unfinished = connection.unfinishedHeaderBytes
