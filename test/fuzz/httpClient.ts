@@ -11,6 +11,7 @@ export interface Played {
   readonly received: Buffer
   /** The client went, before the daemon had ended the connection. */
   readonly left: boolean
+  readonly tookMs: number
 }
 
 /** An event stream has no end; a client that has seen its start has seen enough. */
@@ -24,6 +25,7 @@ export const connect = (random: Random, port: number): Net.Socket =>
 export const play = (socket: Duplex, ready: string, script: Script): Promise<Played> =>
   new Promise((resolve, reject) => {
     const chunks: Array<Buffer> = []
+    const since = performance.now()
     let left = false
     const leave = () => {
       left = true
@@ -41,7 +43,7 @@ export const play = (socket: Duplex, ready: string, script: Script): Promise<Pla
     socket.on("end", () => socket.end())
     socket.on("close", () => {
       clearTimeout(timer)
-      resolve({ received: Buffer.concat(chunks), left })
+      resolve({ received: Buffer.concat(chunks), left, tookMs: performance.now() - since })
     })
     const write = (at: number) => {
       const piece = script.writes[at]
