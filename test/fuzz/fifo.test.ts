@@ -9,6 +9,7 @@ import { ActorUnavailable } from "../../src/services/ActorUnavailable.ts"
 import type { EventRun } from "../../src/services/events/Event.ts"
 import { type AppendError, StoreFull } from "../../src/services/events/EventLog.ts"
 import { noLines } from "../../src/services/fifo/LineCounts.ts"
+import { timeAt } from "../../src/services/events/Event.ts"
 import { LineFramer, type LineOptions, type LineRun } from "../../src/services/fifo/LineFramer.ts"
 import * as LineRecorder from "../../src/services/fifo/LineRecorder.ts"
 import { makeFakeLog } from "../services/fifo/support.ts"
@@ -41,9 +42,11 @@ const tried = (random: Random): Tried => {
   return { options, chunks, flushedAtMs, model: expected(options, chunks, flushedAtMs) }
 }
 
-const flat = (runs: ReadonlyArray<Pick<EventRun, "receivedAt" | "fields" | "messages">>): ReadonlyArray<Recorded> =>
-  runs.flatMap(({ fields, messages, receivedAt }) =>
-    messages.map((message) => ({ message, fields, atMs: Number(receivedAt / 1_000_000n) }))
+const flat = (
+  runs: ReadonlyArray<Pick<EventRun, "receivedAt" | "offsets" | "fields" | "messages">>
+): ReadonlyArray<Recorded> =>
+  runs.flatMap((run) =>
+    run.messages.map((message, i) => ({ message, fields: run.fields, atMs: Number(timeAt(run, i) / 1_000_000n) }))
   )
 
 /** Chai's own comparison looks at every pair; ten million of them are told apart faster as text. */
