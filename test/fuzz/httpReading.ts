@@ -81,7 +81,9 @@ const readHead = (text: string): Head | undefined => {
   const connection = valuesOf(headers, "connection").join(",").toLowerCase()
   const says = (word: string) => connection.split(",").some((part) => part.trim() === word)
   const keepAlive = line[3] === "1" ? !says("close") : says("keep-alive") && !says("close")
-  const [, method = "", target = "", version = ""] = line
+  const [, method = "", raw = "", version = ""] = line
+  // As it came from the keyboard: what is not ASCII means the same as if it were encoded.
+  const target = raw.replaceAll(/[\x80-\xff]/gu, (byte) => `%${byte.charCodeAt(0).toString(16)}`)
   return { method, target, headers, version, keepAlive: keepAlive && method !== "CONNECT" }
 }
 

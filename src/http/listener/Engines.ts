@@ -16,6 +16,7 @@ import type { Connection } from "./Connection.ts"
 import type { Connections } from "./Connections.ts"
 import { attachHttp1, attachHttp2, type Handler } from "./Exchanges.ts"
 import type { ListenerLimits } from "./Limits.ts"
+import { resume } from "./RawTarget.ts"
 
 /** PEM texts; the certificate may be followed by its chain. */
 export interface Certificate {
@@ -141,6 +142,7 @@ const makeHttp1 = (connections: Connections, limits: ListenerLimits, handler: Ha
   Object.assign(server, { httpAllowHalfOpen: true })
   server.on("clientError", (fault: Error, socket: Net.Socket) => {
     const connection = connections.of(socket)
+    if (connection !== undefined && resume(fault, socket, connection, limits.headerBytes)) return
     const refusal = forParserFault(fault, limits.headerBytes)
     if (connection === undefined || refusal === undefined || !socket.writable) {
       socket.destroy()
