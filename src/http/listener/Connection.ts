@@ -18,6 +18,8 @@ export interface Http1Exchange {
   since: number | undefined
   /** The client waits for `100 Continue`, and nobody has asked for the body yet. */
   awaitsContinue: boolean
+  /** Ends what the handler does, where the client left before it had its answer. */
+  abandon: (() => void) | undefined
   /** What the listener answers in place of the handler, where the request turned out to be faulty. */
   refusal: Refusal | undefined
 }

@@ -28,10 +28,11 @@ import { hasBody } from "./Incoming.ts"
 import type { ListenerLimits } from "./Limits.ts"
 import { dropUnread } from "./UnreadBody.ts"
 
+/** Answers a request. What it returns is called when the client leaves before the answer is complete. */
 export type Handler = (
   request: Http.IncomingMessage | Http2.Http2ServerRequest,
   response: Http.ServerResponse | Http2.Http2ServerResponse
-) => void
+) => (() => void) | undefined
 
 /** `continue`: the client waits for a `100 Continue` before it sends the body; `unknown`: for something else. */
 type Expectation = "none" | "continue" | "unknown"
@@ -57,7 +58,7 @@ export const attachHttp1 = (
   const start = (connection: Connection, exchange: Http1Exchange): void => {
     connection.current = exchange
     if (exchange.refusal !== undefined) throughHttp1(exchange.response, exchange.refusal)
-    else handler(exchange.request, exchange.response)
+    else exchange.abandon = handler(exchange.request, exchange.response)
   }
 
   const receive = (expectation: Expectation) => (request: Http.IncomingMessage, response: Http.ServerResponse) => {
@@ -69,12 +70,14 @@ export const attachHttp1 = (
       response,
       since: undefined,
       awaitsContinue: false,
+      abandon: undefined,
       refusal: objection(request, expectation)
     }
     if (expectation === "continue") holdContinue(exchange)
     if (hasBody(request)) dropUnread(connection, exchange, connections.clock)
     response.on("close", () => {
       if (connection.current !== exchange) return
+      if (!response.writableEnded) exchange.abandon?.()
       connections.endExchange(connection, exchange)
       // An answer that said that it is the last one is the last: what was sent behind its request is not looked at.
       const next = connection.socket.writableEnded ? undefined : connections.next(connection)
@@ -127,7 +130,7 @@ export const attachHttp2 = (
   handler: Handler
 ): void => {
   const receive =
-    (answer: (request: Http2.Http2ServerRequest, response: Http2.Http2ServerResponse) => void) =>
+    (answer: (request: Http2.Http2ServerRequest, response: Http2.Http2ServerResponse) => ReturnType<Handler>) =>
     (request: Http2.Http2ServerRequest, response: Http2.Http2ServerResponse): void => {
       const session = request.stream.session
       const connection = session === undefined ? undefined : sessions.get(session)
@@ -142,8 +145,12 @@ export const attachHttp2 = (
       if (!connections.beginStream(connection, exchange)) {
         return request.stream.close(Http2.constants.NGHTTP2_REFUSED_STREAM)
       }
-      response.on("close", () => connections.endStream(connection, exchange))
-      answer(request, response)
+      let abandon: ReturnType<Handler>
+      response.on("close", () => {
+        if (!response.writableEnded) abandon?.()
+        connections.endStream(connection, exchange)
+      })
+      abandon = answer(request, response)
     }
 
   server.on("request", receive(handler))
@@ -151,10 +158,14 @@ export const attachHttp2 = (
     "checkContinue",
     receive((request, response) => {
       response.writeContinue()
-      handler(request, response)
+      return handler(request, response)
     })
   )
-  const refuse = (refusal: Refusal) => receive((_, response) => throughHttp2(response, refusal))
+  const refuse = (refusal: Refusal) =>
+    receive((_, response) => {
+      throughHttp2(response, refusal)
+      return undefined
+    })
   server.on("checkExpectation", refuse(unknownExpectation))
   server.on("connect", refuse(connectRefused))
 }

@@ -29,17 +29,15 @@ export const serve = (app: App, context: Context.Context<never>): Serving => {
 
   const handler: Handler = (request, response) => {
     const sent = answered(app, new NodeIncoming(request), response)
-    if (Exit.isExit(sent) && Exit.isSuccess(sent)) return
+    if (Exit.isExit(sent) && Exit.isSuccess(sent)) return undefined
     const fiber = run(
       Effect.catchCause(sent, (cause) => breakOff(response, cause)),
       { uninterruptible: true }
     )
-    if (fiber.pollUnsafe() !== undefined) return
+    if (fiber.pollUnsafe() !== undefined) return undefined
     running.add(fiber)
     fiber.addObserver(() => running.delete(fiber))
-    response.on("close", () => {
-      if (!response.writableEnded) fiber.interruptUnsafe()
-    })
+    return () => fiber.interruptUnsafe()
   }
 
   return { handler, end: Effect.suspend(() => Fiber.interruptAll(running)) }

@@ -32,11 +32,11 @@ const keepAliveNanos = 15_000_000_000n
 /** How often it is looked who has waited that long. */
 const lookEvery = Duration.seconds(1)
 
-/** What it costs to wake one and to write a piece to it, generously; resting as long again leaves half of a core. */
-const wakeMillis = 0.05
+/** About what it costs to wake one and to write a piece to it: resting as long again leaves half of a core to others. */
+const wakeMillis = 0.04
 
 /** What people and dashboards still call live. */
-const restMillisMax = 25
+const restMillisMax = 20
 
 interface Waiting {
   readonly seq: number

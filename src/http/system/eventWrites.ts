@@ -27,7 +27,7 @@ import type { Call } from "../edge/Call.ts"
 import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
 import { bodyOf, readBody } from "../edge/readBody.ts"
 import type { Handler } from "../edge/routes.ts"
-import { orStoreFailure } from "./failures.ts"
+import { orStoreFailure, storeFailure } from "./failures.ts"
 
 export interface EventWriteOptions extends InputRules {
   /** A JSON object or array, or one line of NDJSON; asked at each use, for a reload may change it. */
@@ -42,6 +42,8 @@ const sliceMax = 500
 
 const recorded = HttpServerResponse.empty({ status: 200, headers: { "content-length": "0" } })
 
+const answered = { onFailure: storeFailure, onSuccess: () => recorded }
+
 export const makeEventWrites = (log: EventLog["Service"], options: EventWriteOptions) => {
   const newEvent: Handler = (call) =>
     Effect.flatMap(Clock.currentTimeNanos, (receivedAt) => {
@@ -50,7 +52,7 @@ export const makeEventWrites = (log: EventLog["Service"], options: EventWriteOpt
         return Effect.fail(failure(413, `message: larger than the ${options.messageMaxBytes} bytes allowed`))
       }
       const run = { receivedAt, source: httpSource, who: call.who, level: "info" as const, fields: undefined }
-      return Effect.as(orStoreFailure(log.append([{ ...run, messages: [message] }])), recorded)
+      return Effect.mapBoth(log.append([{ ...run, messages: [message] }]), answered)
     })
 
   const originOf = (call: Call): Effect.Effect<Origin> =>

@@ -262,7 +262,7 @@ describe("GET /api/v1/events/stream", () => {
       yield* Effect.forEach(all, ({ next }) => next)
       yield* log.append([runOf(["second"])])
       yield* log.append([runOf(["third"])])
-      yield* TestClock.adjust("4 millis")
+      yield* TestClock.adjust("3 millis")
       assert.deepStrictEqual(
         yield* Effect.forEach(all, ({ left }) => left),
         all.map(() => 0)
