@@ -218,6 +218,8 @@ export class EventTable {
     let statement = this.scans.get(sql)
     if (statement === undefined) {
       statement = this.db.prepare(sql)
+      // Rows without names: a third of what reading one costs.
+      statement.setReturnArrays(true)
       this.scans.set(sql, statement)
     }
     return statement
@@ -229,15 +231,16 @@ export class EventTable {
   }
 }
 
-const toRow = (row: Record<string, SQLOutputValue>): WireRow => [
-  Number(row["seq"]),
-  Number(row["s"]),
-  Number(row["ns"]),
-  String(row["source"]),
-  textOrNull(row["who"]),
-  Number(row["level"]),
-  String(row["message"]),
-  textOrNull(row["fields"])
+/** The columns of `select`, in its order. */
+const toRow = (row: Record<number, SQLOutputValue>): WireRow => [
+  Number(row[0]),
+  Number(row[1]),
+  Number(row[2]),
+  String(row[3]),
+  textOrNull(row[4]),
+  Number(row[5]),
+  String(row[6]),
+  textOrNull(row[7])
 ]
 
 const textOrNull = (value: SQLOutputValue | undefined): string | null => (typeof value === "string" ? value : null)
