@@ -18,11 +18,12 @@ URL  = http://localhost:$(or $(PORT),3535)
 # Kills of `make crash`.
 ROUNDS ?= 50
 
-.PHONY: help run test check build bench crash format clean
+.PHONY: help run test sim check build bench crash format clean
 
 help:
 	@echo "make run      install, build and start the daemon on $(CONFIG)"
 	@echo "make test     install, build and run all tests"
+	@echo "make sim      replay a simulated fault run (SEED=7), or run many (SEEDS=1..5000)"
 	@echo "make check    types, Effect rules, lint, format, dead code"
 	@echo "make build    dist/systemapi.js, which starts without node_modules"
 	@echo "make bench    measure against bare servers (bench/README.md)"
@@ -44,6 +45,9 @@ run: dist/systemapi.js
 
 test: dist/systemapi.js
 	@$(WITH_NODE) vitest run
+
+sim: node_modules/.stamp
+	@$(WITH_NODE) node test/sim/cli.ts $(or $(SEEDS),$(SEED))
 
 check: node_modules/.stamp
 	@$(WITH_NODE) npm run --silent check

@@ -1,0 +1,161 @@
+/** What goes wrong: devices, actors, processes, clocks. Each fault heals by itself after a while. */
+import * as Exit from "effect/Exit"
+import { pipePaths } from "./Setup.ts"
+import type { Simulation } from "./Simulation.ts"
+import type { StorageFault } from "./SimStorage.ts"
+import type { Step } from "./Step.ts"
+
+const healAfterMs = 9000
+
+const fault = (sim: Simulation, what: string, set: () => void, heal: () => void): void => {
+  sim.undisturbed = false
+  sim.trace.say(`FAULT ${what}`)
+  sim.trace.count(`fault ${what}`)
+  set()
+  sim.world.after(sim.random.next() * healAfterMs, () => {
+    sim.trace.say(`healed: ${what}`)
+    heal()
+  })
+}
+
+const storageFaults = [
+  "full",
+  "failing",
+  "lost-before",
+  "lost-after",
+  "hanging"
+] as const satisfies ReadonlyArray<StorageFault>
+
+const storage: Step = {
+  name: "the store fails",
+  weight: 3,
+  run: (sim) => {
+    const kind = sim.random.pick(storageFaults)
+    fault(
+      sim,
+      `store ${kind}`,
+      () => {
+        sim.storage.fault = kind
+      },
+      () => {
+        sim.storage.fault = "none"
+      }
+    )
+  }
+}
+
+const reads: Step = {
+  name: "reads fail",
+  weight: 1,
+  run: (sim) =>
+    fault(
+      sim,
+      "reads fail",
+      () => {
+        sim.storage.readsFail = true
+      },
+      () => {
+        sim.storage.readsFail = false
+      }
+    )
+}
+
+const slowStore: Step = {
+  name: "the store is slow",
+  weight: 2,
+  run: (sim) =>
+    fault(
+      sim,
+      "slow store",
+      () => {
+        sim.storage.slownessMs = sim.random.pick([50, 400, 4000])
+      },
+      () => {
+        sim.storage.slownessMs = 3
+      }
+    )
+}
+
+const fifo: Step = {
+  name: "a FIFO fails",
+  weight: 2,
+  run: (sim) => {
+    const path = sim.random.pick(pipePaths)
+    switch (sim.random.pick(["remove", "replace", "break", "unseen"])) {
+      case "remove":
+        return fault(
+          sim,
+          "fifo removed",
+          () => sim.fifo.remove(path),
+          () => {}
+        )
+      case "replace":
+        return fault(
+          sim,
+          "fifo replaced",
+          () => sim.fifo.replace(path),
+          () => {}
+        )
+      case "break":
+        return fault(
+          sim,
+          "fifo unreadable",
+          () => sim.fifo.breakReading(path),
+          () => {}
+        )
+      default:
+        return fault(
+          sim,
+          "fifo cannot be looked at",
+          () => {
+            sim.fifo.failures = sim.random.between(1, 3)
+          },
+          () => {
+            sim.fifo.failures = 0
+          }
+        )
+    }
+  }
+}
+
+const actor: Step = {
+  name: "an actor ends",
+  weight: 4,
+  run: (sim) => {
+    const { daemon } = sim
+    const name = sim.random.pickOf(daemon?.actors() ?? [])
+    if (daemon === undefined || name === undefined) return
+    const how = sim.random.pick(["fails", "dies", "is interrupted"])
+    const exit =
+      how === "fails" ? Exit.fail("simulated") : how === "dies" ? Exit.die(new Error("simulated")) : Exit.interrupt()
+    sim.undisturbed = false
+    sim.trace.say(`FAULT ${name} ${how}`)
+    sim.trace.count(`actor ${name} ${how}`)
+    if (name === "EventStore" && sim.storage.writing) sim.trace.count("EventStore ended with a commit in hand")
+    daemon.endActor(name, exit)
+    if (name === "EventStore") sim.pipes.storeEnded()
+  }
+}
+
+const crash: Step = { name: "crash", weight: 0.8, run: (sim) => sim.crash() }
+
+const stop: Step = { name: "stop", weight: 0.4, run: (sim) => sim.stop(sim.random.between(50, 1000)) }
+
+const clockStep: Step = {
+  name: "the wall clock steps",
+  weight: 1,
+  run: (sim) => {
+    const step = sim.random.pick([-86_400_000, -5000, -1, 1, 30_000, 3_600_000])
+    sim.world.wallOffsetMs += step
+    sim.trace.say(`FAULT the wall clock steps by ${step} ms`)
+    sim.trace.count(step < 0 ? "clock stepped back" : "clock stepped forward")
+  }
+}
+
+const time: Step = {
+  name: "time goes by",
+  weight: 8,
+  run: (sim) => sim.advance(sim.random.next() * sim.random.pick([5, 50, 500, 500, 5000, 20_000]))
+}
+
+export const faultSteps: ReadonlyArray<Step> = [storage, reads, slowStore, fifo, actor, crash, stop, clockStep, time]

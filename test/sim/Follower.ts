@@ -1,0 +1,134 @@
+/**
+ * A client that follows the log live, reads at its own pace, loses its connection and comes back where it was. It must
+ * see every event once and in order, but for those that a gap record says retention has removed.
+ */
+import * as Schema from "effect/Schema"
+import { send } from "./Requests.ts"
+import type { Connection } from "./Connection.ts"
+import type { Simulation } from "./Simulation.ts"
+
+const decodeEvent = Schema.decodeUnknownSync(
+  Schema.fromJsonString(Schema.Struct({ seq: Schema.Int, message: Schema.String }))
+)
+const decodeGap = Schema.decodeUnknownSync(
+  Schema.fromJsonString(Schema.Struct({ from: Schema.Int, to: Schema.Int, reason: Schema.String }))
+)
+
+/** As many as look at once; more would be more of the same. */
+const followersMax = 4
+
+const slowReadMs = 400
+
+export class Follower {
+  private readonly sim: Simulation
+  private readonly name: string
+  private cursor: number
+  private rest = ""
+  private connection: Connection | undefined
+
+  static start(sim: Simulation): void {
+    if (!sim.isUp || sim.followers.size >= followersMax) return
+    const follower = new Follower(sim)
+    sim.followers.add(follower)
+    follower.connect()
+  }
+
+  private constructor(sim: Simulation) {
+    this.sim = sim
+    this.name = sim.name("follower")
+    this.cursor = sim.random.between(0, sim.log.known)
+  }
+
+  get position(): number {
+    return this.cursor
+  }
+
+  /** It stops looking. */
+  leave(): void {
+    this.sim.followers.delete(this)
+    this.connection?.leave()
+  }
+
+  private connect(): void {
+    const { random, trace, world } = this.sim
+    this.rest = ""
+    this.connection = send(
+      this.sim,
+      {
+        method: "GET",
+        target: `/api/v1/events/stream?after=${this.cursor}`,
+        headers: random.chance(0.5) ? { "last-event-id": String(this.cursor) } : {}
+      },
+      {
+        mayLeave: false,
+        trusted: true,
+        piece: (text) => this.take(text),
+        ended: () => this.again()
+      }
+    )
+    // Refused, or with the wrong password: another try.
+    if (this.connection === undefined) return this.again()
+    if (random.chance(0.4)) {
+      trace.count("follower reads slowly")
+      this.readSlowly(this.connection)
+    }
+    if (random.chance(0.3)) {
+      const { connection } = this
+      world.after(random.next() * 20_000, () => {
+        if (!connection.isOver) trace.count("follower cut and back")
+        connection.leave()
+      })
+    }
+  }
+
+  private again(): void {
+    if (!this.sim.followers.has(this)) return
+    this.sim.world.after(this.sim.random.between(50, 1000), () => {
+      if (this.sim.followers.has(this) && this.connection?.isOver !== false) this.connect()
+    })
+  }
+
+  private readSlowly(connection: Connection): void {
+    connection.eager = false
+    const next = () => {
+      if (connection.isOver) return
+      if (this.sim.healing) connection.eager = true
+      connection.takePiece()
+      this.sim.world.after(this.sim.random.next() * slowReadMs, next)
+    }
+    this.sim.world.after(this.sim.random.next() * slowReadMs, next)
+  }
+
+  private take(text: string): void {
+    const blocks = (this.rest + text).split("\n\n")
+    this.rest = blocks.pop() ?? ""
+    for (const block of blocks) this.record(block)
+  }
+
+  private record(block: string): void {
+    const { judge, log, storage, trace } = this.sim
+    const data = /^data: (.*)$/mu.exec(block)?.[1]
+    if (data === undefined) return
+    if (block.includes("event: gap")) {
+      const { from, reason, to } = decodeGap(data)
+      trace.count("gap told to a follower")
+      judge.check(
+        reason === "removed by retention" && from === this.cursor + 1 && to >= from && to <= storage.removedThrough,
+        "followers miss nothing",
+        () =>
+          `${this.name} after ${this.cursor}: gap ${from} to ${to}, ${reason}; removed through ${storage.removedThrough}`
+      )
+      this.cursor = to
+      return
+    }
+    const { message, seq } = decodeEvent(data)
+    trace.count("event told to a follower")
+    judge.check(
+      seq === this.cursor + 1,
+      "followers miss nothing",
+      () => `${this.name}: event ${seq} after ${this.cursor}`
+    )
+    log.holds(seq, message, this.name)
+    this.cursor = seq
+  }
+}

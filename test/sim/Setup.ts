@@ -1,0 +1,71 @@
+/**
+ * How a simulated daemon is configured: a handful of configurations with tight bounds, so that what is rare on a real
+ * machine (a log that outgrows memory, a full queue, a deadline) happens many times in a run.
+ */
+import { createHash } from "node:crypto"
+import type { Config } from "../../src/services/config/Config.ts"
+import { resolve } from "../../src/services/config/resolve.ts"
+import type { RecentLimits } from "../../src/services/events/RecentEvents.ts"
+import { type Behaviour, behaviours } from "./SimSpawner.ts"
+
+export const pipePaths = ["/run/pipe.fifo", "/run/second.fifo"] as const
+export const secretPath = "/etc/secret"
+export const uploadPaths: Readonly<Record<string, string>> = { small: "/srv/small.conf", large: "/srv/large.conf" }
+export const uploadBytesMax = 20_000
+const salt = "salt"
+
+export interface Setup {
+  readonly config: Config
+  readonly recent: RecentLimits
+}
+
+const setups = 8
+const known = new Map<number, Setup>()
+
+export const setupOf = (number: number): Setup => {
+  const which = number % setups
+  const setup = known.get(which) ?? makeSetup(which)
+  known.set(which, setup)
+  return setup
+}
+
+const makeSetup = (which: number): Setup => {
+  const busy = which % 2 === 0
+  const document = {
+    general: {
+      pipe_file: pipePaths[0],
+      basic_auth_secret_path: secretPath,
+      basic_auth_secret_salt: salt,
+      log_max_entries: 12
+    },
+    pipes: [{ path: pipePaths[1], source: "second" }],
+    events: {
+      max_count: which % 4 < 2 ? 40 : 0,
+      max_bytes: which % 4 === 3 ? 8000 : 0,
+      max_age_s: which % 4 === 2 ? 120 : 0
+    },
+    limits: { stop_timeout_ms: 4000 },
+    actions: Object.fromEntries(behaviours.map((name, i) => [name, actionOf(name, busy, i + which)])),
+    file_uploads: {
+      small: { path: uploadPaths["small"], max_bytes: uploadBytesMax },
+      large: Object.fromEntries(Object.entries({ path: uploadPaths["large"] }).concat([["then", "slow"]]))
+    }
+  }
+  const { config, problems } = resolve(document, {}, {})
+  if (config === undefined) throw new Error(`the simulation's own configuration is wrong: ${JSON.stringify(problems)}`)
+  return { config, recent: { events: 10, bytes: which < 4 ? 100_000 : 2000 } }
+}
+
+const actionOf = (name: Behaviour, busy: boolean, turn: number) => ({
+  argv: [name],
+  args: [{ name: "id", default: "" }],
+  timeout_ms: 5000,
+  kill_grace_ms: 1000,
+  concurrency: busy ? 1 : 2,
+  queue_length: busy ? turn % 2 : 2,
+  on_client_gone: turn % 3 === 0 ? "terminate" : "continue"
+})
+
+/** The file of a secret, in the original's form. */
+export const secretFileOf = (password: string): string =>
+  createHash("sha256").update(password).update(salt).digest("hex")

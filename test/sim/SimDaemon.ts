@@ -1,0 +1,217 @@
+/**
+ * The daemon itself: the layers of src/cli/Daemon.ts over a simulated machine, and in place of listening sockets
+ * connections that the simulation opens, feeds, reads and cuts. Every actor can be ended from outside, at any point at
+ * which it waits or lets others go first.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Scope from "effect/Scope"
+import * as CommandExecutor from "../../src/actors/CommandExecutor.ts"
+import * as EventStore from "../../src/actors/EventStore.ts"
+import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
+import * as LifeRecorder from "../../src/actors/LifeRecorder.ts"
+import * as PipeReader from "../../src/actors/PipeReader.ts"
+import * as Retention from "../../src/actors/Retention.ts"
+import { makeEdge } from "../../src/http/edge/Edge.ts"
+import { stopAll } from "../../src/http/system/bindListeners.ts"
+import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
+import { Actions } from "../../src/services/actions/Actions.ts"
+import { BasicAuth } from "../../src/services/auth/BasicAuth.ts"
+import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
+import { FailureThrottle } from "../../src/services/auth/FailureThrottle.ts"
+import { Executor } from "../../src/services/commands/Executor.ts"
+import { CurrentConfig } from "../../src/services/config/CurrentConfig.ts"
+import { EventLog } from "../../src/services/events/EventLog.ts"
+import { Fifo } from "../../src/services/fifo/Fifo.ts"
+import { Pipes } from "../../src/services/fifo/Pipes.ts"
+import { Disk } from "../../src/services/files/Disk.ts"
+import { FileUploads } from "../../src/services/files/FileUploads.ts"
+import { cleanLeftovers } from "../../src/services/files/Leftovers.ts"
+import { Uploads } from "../../src/services/files/Uploads.ts"
+import { Identity } from "../../src/services/Identity.ts"
+import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
+import { Metrics } from "../../src/services/metrics/Metrics.ts"
+import { EventStorage } from "../../src/services/storage/EventStorage.ts"
+import type { Spawner } from "../../src/services/commands/Spawner.ts"
+import { mockProcessLog } from "../harness/mocks.ts"
+import { type Setup, secretPath, uploadPaths } from "./Setup.ts"
+import type { Process } from "./World.ts"
+
+export interface Machine {
+  readonly storage: Layer.Layer<EventStorage>
+  readonly spawner: Layer.Layer<Spawner>
+  readonly disk: Layer.Layer<Disk>
+  readonly fifo: Layer.Layer<Fifo>
+}
+
+/** What a mutation puts in the place of a part, made of the real one. */
+export interface Replaced {
+  readonly storage?: (real: EventStorage["Service"]) => EventStorage["Service"]
+  readonly disk?: (real: Disk["Service"]) => Disk["Service"]
+  readonly fifo?: (real: Fifo["Service"]) => Fifo["Service"]
+  readonly supervisor?: (real: Supervisor["Service"]) => Supervisor["Service"]
+  readonly log?: (real: EventLog["Service"]) => EventLog["Service"]
+  readonly executor?: (real: Executor["Service"]) => Executor["Service"]
+  readonly auth?: (real: BasicAuth["Service"]) => BasicAuth["Service"]
+}
+
+export interface DaemonOptions {
+  readonly owner: Process
+  readonly machine: Machine
+  readonly setup: Setup
+  readonly replaced: Replaced
+  /** Told of every line of the process log. */
+  readonly log: (level: string, text: string) => void
+  /** Cuts the connections that are still open when the grace of the stop is over. */
+  readonly cutAll: () => void
+  /** Completes when no connection has a request in hand. */
+  readonly drained: Effect.Effect<void>
+}
+
+export interface RunningDaemon {
+  readonly log: EventLog["Service"]
+  readonly executor: Executor["Service"]
+  readonly pipes: Pipes["Service"]
+  readonly supervisor: Supervisor["Service"]
+  readonly config: CurrentConfig["Service"]
+  readonly secret: BasicSecret["Service"]
+  /** Answers one request, which is in the context. */
+  readonly app: Effect.Effect<HttpServerResponse, never, HttpServerRequest>
+  /** Completes when the daemon begins to stop. */
+  readonly stopping: Effect.Effect<void>
+  /** Ends the actor as told, if it runs; false where it does not. */
+  readonly endActor: (name: string, how: Exit.Exit<never, unknown>) => boolean
+  readonly actors: () => ReadonlyArray<string>
+  /** As at SIGTERM. */
+  readonly stop: Effect.Effect<void>
+}
+
+const replace = <I, S, E, R>(
+  key: Context.Key<I, S>,
+  layer: Layer.Layer<I, E, R>,
+  by: ((real: S) => S) | undefined
+): Layer.Layer<I, E, R> =>
+  by === undefined ? layer : Layer.effect(key, Effect.map(key, by)).pipe(Layer.provide(layer))
+
+export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) {
+  const { machine, replaced, setup } = options
+  const { config, recent } = setup
+  const ends = new Map<string, Deferred.Deferred<never, unknown>>()
+
+  /** Every actor under the real supervisor, with an end that comes from outside. */
+  const exposed = (real: Supervisor["Service"]): Supervisor["Service"] => ({
+    ...real,
+    start: (child) =>
+      real.start({
+        ...child,
+        run: Effect.suspend(() => {
+          const end = Deferred.makeUnsafe<never, unknown>()
+          ends.set(child.name, end)
+          return Effect.ensuring(
+            Effect.raceFirst(child.run, Deferred.await(end)),
+            Effect.sync(() => void ends.delete(child.name))
+          )
+        })
+      })
+  })
+
+  const base = Layer.mergeAll(
+    replace(Supervisor, replace(Supervisor, Supervisor.layer, replaced.supervisor), exposed),
+    CurrentConfig.layer(config),
+    Identity.layer("simulated"),
+    Metrics.layer,
+    FailureThrottle.layer
+  )
+  const platform = Layer.mergeAll(
+    replace(EventStorage, machine.storage, replaced.storage),
+    replace(Disk, machine.disk, replaced.disk),
+    replace(Fifo, machine.fifo, replaced.fifo),
+    machine.spawner,
+    FileSystem.layerNoop({})
+  )
+  const { general } = config
+  const secret = BasicSecret.layer({ path: secretPath, salt: general.basic_auth_secret_salt, format: "sha256" })
+  const auth = replace(BasicAuth, BasicAuth.layer, replaced.auth).pipe(Layer.provideMerge(secret))
+  const log = Layer.mergeAll(replace(EventLog, EventStore.layer({ recent }), replaced.log), auth).pipe(
+    Layer.provideMerge(base)
+  )
+  const executor = replace(Executor, CommandExecutor.layer, replaced.executor)
+  const commands = Layer.mergeAll(executor, Uploads.layer).pipe(Layer.provideMerge(log))
+  const work = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
+  const pipes = PipeReader.layerNoDeps(
+    config.pipes.map(({ given_time, line_max_bytes, mode, path, skip_empty, source, trim }) => ({
+      path,
+      source,
+      mode,
+      trim,
+      skipEmpty: skip_empty,
+      givenTime: given_time,
+      lineMaxBytes: line_max_bytes
+    }))
+  )
+  const { max_age_s: maxAgeSeconds, max_bytes: maxBytes, max_count: maxCount } = config.events
+  const retention = Retention.layer({ maxCount, maxBytes, maxAgeSeconds })
+  const parts = Layer.mergeAll(pipes, retention, LifeRecorder.layer).pipe(
+    Layer.provideMerge(work),
+    Layer.provideMerge(platform)
+  )
+  const quiet = Layer.merge(mockProcessLog({ configure: () => Effect.void }), Logger.layer([loggerTo(options.log)]))
+
+  const scope = yield* Scope.make()
+  const context = yield* Layer.buildWithScope(Layer.fresh(Layer.provideMerge(parts, quiet)), scope).pipe(
+    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+  )
+  yield* Effect.provideContext(cleanLeftovers([...Object.values(uploadPaths), secretPath]), context)
+  const listeners = () => [{ address: "127.0.0.1:3535", tls: false, connections: 0 }]
+  const routes = yield* Effect.provideContext(systemRoutes(config, listeners), context)
+  const stopping = yield* Deferred.make<void>()
+  const listener = {
+    stop: (graceMs: number | unknown) =>
+      Effect.gen(function* () {
+        yield* Deferred.succeed(stopping, undefined)
+        yield* Effect.timeoutOption(options.drained, Number(graceMs))
+        options.cutAll()
+      })
+  }
+  const commandsOf = Context.get(context, Executor)
+  // Last in, first out: the listeners end first, as in the daemon.
+  yield* Scope.addFinalizer(scope, stopAll([listener], commandsOf.stop, config.limits.stop_timeout_ms))
+  const app = makeEdge({
+    routes,
+    auth: Context.get(context, BasicAuth),
+    log: Context.get(context, ProcessLog),
+    observe: () => {}
+  })
+  const daemon: RunningDaemon = {
+    log: Context.get(context, EventLog),
+    executor: commandsOf,
+    pipes: Context.get(context, Pipes),
+    supervisor: Context.get(context, Supervisor),
+    config: Context.get(context, CurrentConfig),
+    secret: Context.get(context, BasicSecret),
+    app: Effect.provideContext(app, Context.omit(Supervisor)(context)),
+    stopping: Deferred.await(stopping),
+    endActor: (name, how) => {
+      const end = ends.get(name)
+      return end !== undefined && Deferred.doneUnsafe(end, how)
+    },
+    actors: () => [...ends.keys()],
+    stop: Scope.close(scope, Exit.void)
+  }
+  return daemon
+})
+
+const loggerTo = (log: DaemonOptions["log"]) =>
+  Logger.make<unknown, void>(({ cause, logLevel, message }) => {
+    const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
+    const why = cause.reasons.length === 0 ? "" : ` ${Cause.pretty(cause)}`
+    log(logLevel, `${parts.map(String).join(" ")}${why}`)
+  })

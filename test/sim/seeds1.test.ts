@@ -1,0 +1,3 @@
+import { testSeeds } from "./shard.ts"
+
+testSeeds(1, 250)
