@@ -6,9 +6,12 @@
  * A run belongs to this service, not to the request that asked for it: a client that leaves ends its run only where the
  * action says so, and the outcome is recorded either way.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -16,7 +19,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Arguments from "../commands/Arguments.ts"
 import { resolveAccount, type UnknownAccount } from "../commands/accounts.ts"
-import { Executor, type RunError, type RunRequest, type RunResult } from "../commands/Executor.ts"
+import { ActionBusy, Executor, type RunError, type RunRequest, type RunResult } from "../commands/Executor.ts"
 import { chooseShell, type ShellNotFound } from "../commands/Shell.ts"
 import type { ActionConfig } from "../config/Config.ts"
 import { CurrentConfig } from "../config/CurrentConfig.ts"
@@ -112,13 +115,11 @@ export class Actions extends Context.Service<
         } satisfies RunRequest
       })
 
-      const perform = Effect.fnUntraced(function* (run: Run) {
+      /** Runs in a fiber of the service that is not interrupted, but for the command: what was begun to be told is told. */
+      const perform = Effect.fnUntraced(function* (run: Run, answer: Deferred.Deferred<RunResult, RunError>) {
         const { action, request, who } = run
         const { name } = action
         const command = commandText(action)
-        /** Belongs to the service and is not interrupted: what was begun to be told is told. */
-        const tell = (told: Effect.Effect<void>) =>
-          Effect.forkIn(Effect.uninterruptible(told), scope, { startImmediately: true })
         let announcing: Fiber.Fiber<void> | undefined
         const announce = Effect.suspend(() => {
           if (announcing !== undefined) return Effect.void
@@ -126,29 +127,33 @@ export class Actions extends Context.Service<
           return Effect.map(tell(log.record(`executing action: ${name} = ${command}`, { who })), (fiber) => {
             announcing = fiber
           })
-        })
+        }).pipe(Effect.uninterruptible)
         const failed = (error: string, stderr: string) =>
           Effect.andThen(
             announce,
             log.record(`error executing action: ${name} - error: ${error} (stderr: ${stderr})`, { who, level: "error" })
           )
-        const result = yield* executor.run({ ...request, onAdmitted: announce }).pipe(
-          Effect.tapError((error) => (error._tag === "ActionBusy" ? Effect.void : failed(error.message, ""))),
-          Effect.onInterrupt(() =>
-            failed(`the ${run.clientLeft ? "client left" : "daemon stopped"} before it had ended`, "")
-          )
-        )
-        yield* announce
-        const error = describeExit(result, action.timeout_ms)
-        yield* tell(
-          error === undefined
-            ? log.record(`executing action success: ${name} = ${command}`, { who })
-            : failed(error, lastOf(result.stderr.head + result.stderr.tail))
-        )
+        const ended = (exit: Exit.Exit<RunResult, RunError>) => {
+          if (Exit.isSuccess(exit)) {
+            const { stderr } = exit.value
+            const error = describeExit(exit.value, action.timeout_ms)
+            if (error !== undefined) return failed(error, lastOf(stderr.head + stderr.tail))
+            return Effect.andThen(announce, log.record(`executing action success: ${name} = ${command}`, { who }))
+          }
+          if (Cause.hasInterruptsOnly(exit.cause))
+            return failed(`the ${run.clientLeft ? "client left" : "daemon stopped"} before it had ended`, "")
+          const error = Cause.squash(exit.cause)
+          if (error instanceof ActionBusy) return Effect.void
+          return failed(error instanceof Error ? error.message : String(error), "")
+        }
+        const exit = yield* Effect.exit(Effect.interruptible(executor.run({ ...request, onAdmitted: announce })))
+        // Told once, whoever leaves meanwhile.
+        const telling = yield* tell(ended(exit))
         // Who started what is on disk before anybody is told of it, which has mostly happened while the command ran. How
         // it ended is on its way there, and whoever reads the log waits for it (EventLog.recorded).
         if (announcing !== undefined) yield* Fiber.join(announcing)
-        return result
+        yield* Deferred.done(answer, exit)
+        yield* Fiber.join(telling)
       })
 
       return Actions.of({
@@ -160,8 +165,11 @@ export class Actions extends Context.Service<
             const run: Run = { action, request, who: options.who, clientLeft: false }
             return yield* Effect.uninterruptibleMask((restore) =>
               Effect.gen(function* () {
-                const running = yield* Effect.forkIn(perform(run), scope)
-                return yield* Effect.onInterrupt(restore(Fiber.join(running)), () => {
+                const answer = Deferred.makeUnsafe<RunResult, RunError>()
+                const running = yield* Effect.forkIn(perform(run, answer), scope, { uninterruptible: true })
+                // A service that has stopped begins nothing.
+                running.addObserver(() => Deferred.doneUnsafe(answer, Exit.interrupt()))
+                return yield* Effect.onInterrupt(restore(Deferred.await(answer)), () => {
                   if (action.on_client_gone !== "terminate") return Effect.void
                   run.clientLeft = true
                   return Fiber.interrupt(running)
@@ -181,6 +189,9 @@ const withArguments = (
   [program, ...rest]: readonly [string, ...ReadonlyArray<string>],
   values: ReadonlyArray<Arguments.ArgumentValue>
 ): readonly [string, ...Array<string>] => [program, ...rest, ...values.map(({ value }) => value)]
+
+/** By the fiber that waits for it in the end; not interrupted before. */
+const tell = (told: Effect.Effect<void>) => Effect.forkChild(told, { startImmediately: true, uninterruptible: true })
 
 const lastOf = (text: string): string =>
   text.length > eventStderrMax ? text.slice(-eventStderrMax).toWellFormed() : text

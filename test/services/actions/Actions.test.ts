@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -129,6 +130,22 @@ describe("the event log", () => {
     })
   )
 
+  it.effect("is told of an end once and to the end, whoever leaves while it is told", () =>
+    Effect.gen(function* () {
+      const open = yield* Deferred.make<void>()
+      const { executor, recorded, run } = yield* start(() => Deferred.await(open))
+      yield* executor.stop
+      const running = yield* Effect.forkChild(run("bound"), { startImmediately: true })
+      while (recorded.length < 2) yield* Effect.yieldNow
+      const leaving = yield* Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
+      yield* Deferred.succeed(open, undefined)
+      yield* Fiber.join(leaving)
+      assert.deepStrictEqual(recorded.slice(1), [
+        "error executing action: bound - error: bound was not run: the daemon is stopping (stderr: )"
+      ])
+    })
+  )
+
   it.effect("or the stop of the daemon", () =>
     Effect.gen(function* () {
       const { recorded, run, started, stop } = yield* start()
@@ -141,6 +158,18 @@ describe("the event log", () => {
         `error executing action: ${name} - error: the daemon stopped before it had ended (stderr: )`
       assert.sameMembers(recorded.slice(2), [early("plain"), early("bound")])
     })
+  )
+
+  it.effect(
+    "is told nothing of a run that comes when the service has stopped, and its caller is not left waiting",
+    () =>
+      Effect.gen(function* () {
+        const { recorded, run, stop } = yield* start()
+        yield* stop
+        const exit = yield* Effect.exit(run("plain"))
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+        assert.deepStrictEqual(recorded, [])
+      })
   )
 
   it.effect("is told that the daemon is stopping, of a run that comes too late", () =>
