@@ -119,6 +119,8 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
         if (event.seq !== recent.last + 1) break
         recent.push({ ...event, firstSeq: event.seq, messages: [event.message] })
       }
+      // Page by page: the head that readers are told of is the one that memory has.
+      advance()
       state = yield* storage.state
       if (recent.last === from && from < state.last && from >= state.removedThrough)
         return yield* Effect.die(new Error(`event ${from + 1} is missing in the store`))

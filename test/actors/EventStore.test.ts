@@ -286,6 +286,25 @@ describe("a connection that is lost", () => {
     })
   )
 
+  it.effect("tells the head that memory has, in the middle of catching up too", () =>
+    Effect.gen(function* () {
+      const storage = makeFakeStorage()
+      const { log } = yield* start(storage)
+      const gate = yield* makeGate
+      storage.afterStore = Effect.fail(lost)
+      yield* Effect.flip(log.append([runOf(["stored after all"])]))
+      storage.beforeRead = gate.wait
+      const follower = yield* Effect.forkChild(log.awaitAfter(0), { startImmediately: true })
+      yield* TestClock.adjust("100 millis")
+      // The state of the store, then the page; before it is asked again what the page brought is there for everyone.
+      for (const _ of ["state", "page"]) yield* Effect.andThen(gate.reached, gate.pass)
+      yield* gate.reached
+      assert.strictEqual(log.recent.last, 1)
+      assert.strictEqual(log.bounds().last, 1)
+      yield* Fiber.join(follower)
+    })
+  )
+
   it.effect("while retention goes on: what it removed meanwhile is skipped", () =>
     Effect.gen(function* () {
       const storage = makeFakeStorage()
