@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import { BasicSecret } from "../services/auth/BasicSecret.ts"
-import { type ConfigError, load } from "../services/config/ConfigFile.ts"
+import { type ConfigError, load, type Loaded } from "../services/config/ConfigFile.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
 import { hangUps } from "../services/config/hangUps.ts"
 import type { Environment, Flags } from "../services/config/environment.ts"
@@ -21,6 +21,8 @@ export interface ReloadOptions {
   readonly path: string | undefined
   readonly env: Environment
   readonly flags: Flags
+  /** How the configuration is read; default: from the file. */
+  readonly read?: Effect.Effect<Loaded, ConfigError> | undefined
   /** What else is read again, after the configuration; each says what became of it. */
   readonly alsoReload: ReadonlyArray<Effect.Effect<void, { readonly message: string }>>
   /** Signals that came during the start are here; default: those that come from now on. */
@@ -35,7 +37,7 @@ const make = Effect.fnUntraced(function* ({ alsoReload, env, flags, path, ...opt
   const supervisor = yield* Supervisor
 
   const reloadConfig = Effect.gen(function* () {
-    const loaded = yield* load(path, env, flags)
+    const loaded = yield* options.read ?? load(path, env, flags)
     for (const warning of loaded.warnings) yield* Effect.logWarning(warning)
     const { config, live, restart } = diff(current.get(), loaded.config)
     current.set(config)
