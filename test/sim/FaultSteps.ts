@@ -2,7 +2,7 @@
 import * as Exit from "effect/Exit"
 import { pipePaths } from "./Setup.ts"
 import type { Simulation } from "./Simulation.ts"
-import type { StorageFault } from "./SimStorage.ts"
+import { type StorageFault, wellMs } from "./SimStorage.ts"
 import type { Step } from "./Step.ts"
 
 const healAfterMs = 9000
@@ -71,7 +71,7 @@ const slowStore: Step = {
         sim.storage.slownessMs = sim.random.pick([50, 400, 4000])
       },
       () => {
-        sim.storage.slownessMs = 3
+        sim.storage.slownessMs = wellMs
       }
     )
 }
@@ -118,6 +118,63 @@ const fifo: Step = {
   }
 }
 
+const diskOperations = ["create", "write", "sync", "chmod", "rename", "remove", "syncFolder", "read"] as const
+
+const disk: Step = {
+  name: "the disk fails",
+  weight: 3,
+  run: (sim) => {
+    const healed = () => sim.disk.heal()
+    switch (sim.random.pick(["full", "slow", "operation", "operation"])) {
+      case "full":
+        return fault(
+          sim,
+          "disk full",
+          () => {
+            sim.disk.full = true
+          },
+          healed
+        )
+      case "slow":
+        return fault(
+          sim,
+          "disk slow",
+          () => {
+            sim.disk.slownessMs = sim.random.pick([100, 2000])
+          },
+          healed
+        )
+      default: {
+        const operation = sim.random.pick(diskOperations)
+        return fault(sim, `disk ${operation} fails`, () => sim.disk.fail(operation, sim.random.between(1, 3)), healed)
+      }
+    }
+  }
+}
+
+const spawner: Step = {
+  name: "the spawner fails",
+  weight: 1.5,
+  run: (sim) =>
+    sim.random.chance(0.5)
+      ? fault(
+          sim,
+          "spawner dies",
+          () => sim.spawner.die(),
+          () => {}
+        )
+      : fault(
+          sim,
+          "commands do not start",
+          () => {
+            sim.spawner.failures = sim.random.between(1, 3)
+          },
+          () => {
+            sim.spawner.failures = 0
+          }
+        )
+}
+
 const actor: Step = {
   name: "an actor ends",
   weight: 4,
@@ -158,4 +215,16 @@ const time: Step = {
   run: (sim) => sim.advance(sim.random.next() * sim.random.pick([5, 50, 500, 500, 5000, 20_000]))
 }
 
-export const faultSteps: ReadonlyArray<Step> = [storage, reads, slowStore, fifo, actor, crash, stop, clockStep, time]
+export const faultSteps: ReadonlyArray<Step> = [
+  storage,
+  reads,
+  slowStore,
+  fifo,
+  disk,
+  spawner,
+  actor,
+  crash,
+  stop,
+  clockStep,
+  time
+]

@@ -107,8 +107,9 @@ export class Follower {
 
   private record(block: string): void {
     const { judge, log, storage, trace } = this.sim
-    const data = /^data: (.*)$/mu.exec(block)?.[1]
-    if (data === undefined) return
+    const start = block.indexOf("\ndata: ")
+    if (start === -1) return
+    const data = block.slice(start + "\ndata: ".length)
     if (block.includes("event: gap")) {
       const { from, reason, to } = decodeGap(data)
       trace.count("gap told to a follower")

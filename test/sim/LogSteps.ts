@@ -104,7 +104,7 @@ const line: Step = {
 /** More than may wait for the log, so that writers have to. */
 const flood: Step = {
   name: "flood of a FIFO",
-  weight: 0.15,
+  weight: 0.1,
   run: (sim) => {
     const path = sim.random.pick(pipePaths)
     const filler = "x".repeat(30_000)

@@ -53,7 +53,7 @@ export const send = (sim: Simulation, asked: Asked, asking: Asking): Connection 
   if (!sim.isUp) return undefined
   const wrong = asking.trusted !== true && sim.random.chance(wrongChance)
   const { body = "", headers, method, target } = asked
-  const password = wrong ? sim.random.pick(["", "guess", "First"]) : sim.secret.current
+  const password = wrong ? wrongPassword(sim) : sim.secret.current
   const ask: Ask = {
     method,
     target,
@@ -66,13 +66,14 @@ export const send = (sim: Simulation, asked: Asked, asking: Asking): Connection 
   sim.trace.count(wrong ? "wrong password" : `request ${method} ${target.split("?", 1)[0] ?? ""}`)
   if (!wrong) asking.allowed?.()
   const known = sim.secret.isSure
+  const { current } = sim.secret
   const connection = sim.request(ask, {
     ...(wrong ? {} : asking),
     ended: (ending) => {
       sim.trace.say(`${id} ${ending._tag === "answered" ? describeAnswer(ending.answer) : `broken: ${ending.why}`}`)
       if (wrong) refusedOnly(sim, id, ending)
       else {
-        if (known && sim.secret.isSure) opened(sim, id, ending)
+        if (known && sim.secret.isSure && current === sim.secret.current) opened(sim, id, ending)
         asking.ended(ending)
       }
     }
@@ -80,6 +81,11 @@ export const send = (sim: Simulation, asked: Asked, asking: Asking): Connection 
   if (connection !== undefined) feed(sim, connection, asking)
   return connection
 }
+
+/** Of those that were right once too, where it is sure that they are not any more. */
+const wrongPassword = (sim: Simulation): string =>
+  (sim.random.chance(0.5) ? sim.random.pickOf(sim.secret.retired) : undefined) ??
+  sim.random.pick(["", "guess", "First"])
 
 const refusedOnly = (sim: Simulation, id: string, ending: Ending): void => {
   if (ending._tag === "broken") return

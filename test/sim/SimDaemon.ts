@@ -13,8 +13,10 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as CommandExecutor from "../../src/actors/CommandExecutor.ts"
+import * as ConfigReloader from "../../src/actors/ConfigReloader.ts"
 import * as EventStore from "../../src/actors/EventStore.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import * as LifeRecorder from "../../src/actors/LifeRecorder.ts"
@@ -28,6 +30,7 @@ import { BasicAuth } from "../../src/services/auth/BasicAuth.ts"
 import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
 import { FailureThrottle } from "../../src/services/auth/FailureThrottle.ts"
 import { Executor } from "../../src/services/commands/Executor.ts"
+import type { ConfigError, Loaded } from "../../src/services/config/ConfigFile.ts"
 import { CurrentConfig } from "../../src/services/config/CurrentConfig.ts"
 import { EventLog } from "../../src/services/events/EventLog.ts"
 import { Fifo } from "../../src/services/fifo/Fifo.ts"
@@ -68,8 +71,10 @@ export interface DaemonOptions {
   readonly machine: Machine
   readonly setup: Setup
   readonly replaced: Replaced
+  /** What a reload finds. */
+  readonly reread: Effect.Effect<Loaded, ConfigError>
   /** Told of every line of the process log. */
-  readonly log: (level: string, text: string) => void
+  readonly log: (level: string, text: string, detail: string) => void
   /** Cuts the connections that are still open when the grace of the stop is over. */
   readonly cutAll: () => void
   /** Completes when no connection has a request in hand. */
@@ -92,6 +97,8 @@ export interface RunningDaemon {
   readonly actors: () => ReadonlyArray<string>
   /** As at SIGTERM. */
   readonly stop: Effect.Effect<void>
+  /** As SIGHUP. */
+  readonly hangUp: () => void
 }
 
 const replace = <I, S, E, R>(
@@ -190,6 +197,16 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     log: Context.get(context, ProcessLog),
     observe: () => {}
   })
+  const signals = yield* Queue.dropping<void>(1)
+  const reloader = ConfigReloader.layer({
+    path: undefined,
+    env: {},
+    flags: {},
+    alsoReload: [],
+    read: options.reread,
+    signals
+  })
+  yield* Effect.provideContext(Layer.buildWithScope(reloader, scope), context)
   const daemon: RunningDaemon = {
     log: Context.get(context, EventLog),
     executor: commandsOf,
@@ -204,7 +221,8 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
       return end !== undefined && Deferred.doneUnsafe(end, how)
     },
     actors: () => [...ends.keys()],
-    stop: Scope.close(scope, Exit.void)
+    stop: Scope.close(scope, Exit.void),
+    hangUp: () => void Queue.offerUnsafe(signals, undefined)
   }
   return daemon
 })
@@ -213,5 +231,6 @@ const loggerTo = (log: DaemonOptions["log"]) =>
   Logger.make<unknown, void>(({ cause, logLevel, message }) => {
     const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
     const why = cause.reasons.length === 0 ? "" : ` ${Cause.pretty(cause)}`
-    log(logLevel, `${parts.map(String).join(" ")}${why}`)
+    const [first, ...rest] = parts.map(String)
+    log(logLevel, `${first ?? ""}${why}`, rest.join(" "))
   })

@@ -41,8 +41,8 @@ const spawnMs = 3
 export class SimSpawner {
   /** So many starts fail from now on. */
   failures = 0
-  /** Every command that was started, by what it was given. */
-  readonly started: Array<{ readonly program: string; readonly given: string }> = []
+  /** Told of every command that is started. */
+  onStart: (program: string, given: string) => void = () => {}
   private commands: Array<Command> = []
   private pids = 1000
   private readonly world: World
@@ -128,7 +128,7 @@ export class SimSpawner {
       groupLives: true
     }
     this.commands.push(command)
-    this.started.push({ program, given })
+    this.onStart(program, given)
     this.trace.count(`command ${program} started`)
     const end = this.endOf(program)
     if (end !== undefined) this.world.after(end, () => this.end(command, exited(program === "fail" ? 3 : 0)), owner)

@@ -46,15 +46,19 @@ const readFaultChance = 0.5
 
 const hangPollMs = 250
 
+/** The longest a request takes on a disk that has nothing, in milliseconds. */
+export const wellMs = 3
+
 export class SimStorage {
   fault: StorageFault = "none"
   readsFail = false
   /** The longest a request takes, in milliseconds. */
-  slownessMs = 3
+  slownessMs = wellMs
   /** What the log holds, oldest first; what retention removed is gone. */
   events: Array<Event> = []
   last = 0
   removedThrough = 0
+  private weight = 0
   onCommit: (commit: Commit) => void = () => {}
   private queue: Array<Request> = []
   private busy = false
@@ -68,8 +72,18 @@ export class SimStorage {
     this.trace = trace
   }
 
+  get isWell(): boolean {
+    return this.fault === "none" && !this.readsFail && this.slownessMs <= wellMs
+  }
+
   get writing(): boolean {
     return this.queue.some(({ kind }) => kind === "append")
+  }
+
+  heal(): void {
+    this.fault = "none"
+    this.readsFail = false
+    this.slownessMs = wellMs
   }
 
   layer(owner: Process): Layer.Layer<EventStorage> {
@@ -165,6 +179,7 @@ export class SimStorage {
     for (const { messages, ...shared } of runs)
       for (const message of messages) stored.push({ ...shared, seq: ++this.last, message })
     this.events.push(...stored)
+    this.weight += weightOf(stored)
     this.onCommit({ events: stored, untold })
     return { first, last: this.last }
   }
@@ -180,7 +195,7 @@ export class SimStorage {
       first: this.removedThrough + 1,
       last: this.last,
       removedThrough: this.removedThrough,
-      bytes: weightOf(this.events)
+      bytes: this.weight
     }
   }
 
@@ -210,7 +225,7 @@ export class SimStorage {
       through = Math.max(through, young === undefined ? this.last : young.seq - 1)
     }
     if (maxBytes > 0) {
-      let surplus = weightOf(this.events) - maxBytes
+      let surplus = this.weight - maxBytes
       for (const event of this.events) {
         if (surplus <= 0) break
         surplus -= weightOf([event])
@@ -220,7 +235,7 @@ export class SimStorage {
     const target = Math.min(through, this.removedThrough + retainRowsMax)
     if (target <= this.removedThrough) return Effect.succeed({ ...this.state(), removed: null, more: false })
     const removed = { first: this.removedThrough + 1, last: target }
-    this.events.splice(0, target - this.removedThrough)
+    this.weight -= weightOf(this.events.splice(0, target - this.removedThrough))
     this.removedThrough = target
     this.trace.count("retention removed events")
     return Effect.succeed({ ...this.state(), removed, more: target < through })

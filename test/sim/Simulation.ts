@@ -5,6 +5,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { ConfigError, type Loaded } from "../../src/services/config/ConfigFile.ts"
 import { type Answer, type Ask, Connection, type Watcher } from "./Connection.ts"
 import { Judge } from "./Judge.ts"
 import { LogModel } from "./LogModel.ts"
@@ -12,6 +13,8 @@ import { PipeModel } from "./PipeModel.ts"
 import { Random } from "./Random.ts"
 import type { Interleaving } from "./Scheduler.ts"
 import type { Follower } from "./Follower.ts"
+import { FileModel } from "./FileModel.ts"
+import { WorkModel } from "./WorkModel.ts"
 import { SecretModel } from "./SecretModel.ts"
 import { pipePaths, type Setup, secretFileOf, secretPath, setupOf } from "./Setup.ts"
 import { type Replaced, type RunningDaemon, startDaemon } from "./SimDaemon.ts"
@@ -45,7 +48,9 @@ export class Simulation {
   readonly pipes: PipeModel
   readonly setup: Setup
   readonly connections = new Set<Connection>()
-  readonly secret = new SecretModel("first")
+  readonly secret = new SecretModel("first", this.judge)
+  readonly files: FileModel
+  readonly work = new WorkModel(this.judge)
   readonly followers = new Set<Follower>()
   /** The beginning of a line that a writer has not ended, by FIFO. */
   readonly partial = new Map<string, string>()
@@ -58,6 +63,7 @@ export class Simulation {
   undisturbed = true
   private readonly style: Interleaving
   private readonly replaced: Replaced
+  private powerWent = false
   private starts = 0
   private names = 0
 
@@ -80,8 +86,15 @@ export class Simulation {
       ])
     )
     this.style = { yieldEvery: this.random.pick([20, 60, 200, 2000]), disorder: this.random.pick([0, 0.3, 1]) }
+    this.files = new FileModel(this.judge, (path) => this.disk.contentOf(path))
+    this.disk.onChange = (path) => this.files.check(path)
+    this.spawner.onStart = (program, given) => {
+      const concurrency = this.setup.config.actions.get(program)?.concurrency ?? 0
+      this.work.commandStarted(program, given, this.spawner.running(program), concurrency)
+    }
     this.storage.onCommit = (commit) => {
       this.log.committed(commit)
+      this.work.committed(commit, this.undisturbed)
       this.pipes.committed(commit)
       for (const { message, seq } of commit.events) this.trace.say(`  stored ${seq}: ${message.slice(0, 70)}`)
     }
@@ -107,7 +120,7 @@ export class Simulation {
     this.starts += 1
     const owner = new Process(this.world, this.random.fork(`process ${this.starts}`), this.style)
     this.process = owner
-    this.undisturbed = true
+    this.undisturbed = this.storage.isWell
     this.trace.say("the daemon starts")
     const starting = startDaemon({
       owner,
@@ -119,7 +132,8 @@ export class Simulation {
       },
       setup: this.setup,
       replaced: this.replaced,
-      log: (level, text) => this.logged(level, text),
+      reread: Effect.suspend(() => this.reread()),
+      log: (level, text, detail) => this.logged(level, text, detail),
       cutAll: () => this.closeAll(),
       drained: this.drained
     })
@@ -128,6 +142,9 @@ export class Simulation {
       if (Exit.isSuccess(exit)) {
         this.daemon = exit.value
         this.trace.say("the daemon is ready")
+        this.observeSecret()
+        if (this.powerWent) this.secret.afterCrash()
+        this.powerWent = false
         owner.fork(Effect.exit(exit.value.supervisor.join)).addObserver(() => this.gaveUp(owner))
         return
       }
@@ -145,6 +162,7 @@ export class Simulation {
     this.trace.count("process crashed")
     if (this.connections.size > 0) this.trace.count("process crashed with requests in hand")
     this.forget(process)
+    this.powerWent = true
     this.storage.crash()
     this.disk.crash()
     this.ended(this.random.between(100, 1500))
@@ -199,6 +217,19 @@ export class Simulation {
     return connection
   }
 
+  observeSecret(): void {
+    const { daemon } = this
+    if (daemon !== undefined)
+      this.secret.observe((password) => daemon.secret.verifyNow(Buffer.from(password)) === "right")
+  }
+
+  /** SIGHUP. */
+  reload(): void {
+    this.trace.say("SIGHUP")
+    this.trace.count("reload")
+    this.daemon?.hangUp()
+  }
+
   /** Runs what can run; false when that never ends. */
   run(max = tasksMax): boolean {
     const done = this.process?.scheduler.run(max) ?? 0
@@ -216,6 +247,23 @@ export class Simulation {
     }
     this.world.now = Math.max(this.world.now, until)
     this.run()
+  }
+
+  /** The configuration with one change or none, or one that is wrong. */
+  private reread(): Effect.Effect<Loaded, ConfigError> {
+    const { config } = this.setup
+    switch (this.random.pick(["same", "changed", "wrong"])) {
+      case "same":
+        return Effect.succeed({ config, warnings: [] })
+      case "changed": {
+        const general = { ...config.general, strict: !config.general.strict }
+        const actions = new Map([...config.actions].filter(([name]) => name !== "fail"))
+        return Effect.succeed({ config: { ...config, general, actions }, warnings: [] })
+      }
+      default:
+        this.trace.count("reload of a wrong file")
+        return Effect.fail(new ConfigError({ problems: ["systemapi-config.toml:1: is wrong"] }))
+    }
   }
 
   private onDrained: (() => void) | undefined
@@ -250,12 +298,16 @@ export class Simulation {
     this.spawner.crash()
     for (const connection of this.connections) connection.cut("the daemon is no more")
     this.pipes.processEnded()
+    this.work.processEnded()
+    this.files.processEnded()
+    this.secret.processEnded()
     if (restartMs !== undefined) this.world.after(restartMs, () => this.start())
   }
 
-  private logged(level: string, text: string): void {
+  private logged(level: string, text: string, detail: string): void {
     if (level === "Debug") return
-    this.trace.say(`  log ${level}: ${firstLine(text)}`)
+    if (text.startsWith("event not recorded: ")) this.work.notRecorded(detail)
+    this.trace.say(`  log ${level}: ${firstLine(text)} ${firstLine(detail)}`)
     if (text.includes("failed unexpectedly")) this.judge.fail("nothing unforeseen", text)
   }
 }

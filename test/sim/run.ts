@@ -3,9 +3,11 @@
  * everything that is pending has to come to its end, the daemon to be well, to stop in order and to have kept it all.
  */
 import * as Effect from "effect/Effect"
+import { lingeringMax } from "../../src/actors/CommandExecutor.ts"
 import { faultSteps } from "./FaultSteps.ts"
 import type { Broken } from "./Judge.ts"
 import { logSteps } from "./LogSteps.ts"
+import { workSteps } from "./WorkSteps.ts"
 import { type Mutate, Simulation } from "./Simulation.ts"
 import type { Step } from "./Step.ts"
 
@@ -17,7 +19,7 @@ export interface Outcome {
   readonly coverage: ReadonlyMap<string, number>
 }
 
-const allSteps = [...logSteps, ...faultSteps]
+const allSteps = [...logSteps, ...workSteps, ...faultSteps]
 
 const stepsMin = 40
 const stepsMax = 100
@@ -35,6 +37,7 @@ export const simulate = (seed: number, mutate?: Mutate): Outcome => {
     if (sim.random.chance(0.7)) sim.run()
     else sim.run(sim.random.between(0, 30))
     if (sim.random.chance(0.5)) sim.advance(sim.random.next() * 6)
+    sim.observeSecret()
     checkBounds(sim)
   }
   if (sim.judge.broken === undefined) settle(sim)
@@ -63,6 +66,14 @@ const checkBounds = (sim: Simulation): void => {
     if (mailbox === undefined || name.startsWith("pipe:")) continue
     judge.check(mailbox.depth <= mailbox.capacity, "bounds hold", () => `${name}: ${mailbox.depth} messages wait`)
   }
+  const { lanes, lingering } = Effect.runSync(daemon.executor.report)
+  for (const { name, running, waiting } of lanes) {
+    const action = setup.config.actions.get(name)
+    if (action === undefined) continue
+    const held = running.length <= action.concurrency && waiting.length <= action.queue_length
+    judge.check(held, "bounds hold", () => `${name}: ${running.length} run and ${waiting.length} wait`)
+  }
+  judge.check(lingering.length <= lingeringMax, "bounds hold", () => `${lingering.length} groups linger`)
   const { recent } = daemon.log
   const held = recent.last - recent.first + 1
   // A run is never cut, and the longest here has a hundred events.
@@ -72,9 +83,7 @@ const checkBounds = (sim: Simulation): void => {
 const settle = (sim: Simulation): void => {
   sim.trace.say("all faults are over")
   sim.healing = true
-  sim.storage.fault = "none"
-  sim.storage.readsFail = false
-  sim.storage.slownessMs = 3
+  sim.storage.heal()
   sim.disk.heal()
   sim.fifo.failures = 0
   sim.spawner.failures = 0
@@ -95,6 +104,7 @@ const settle = (sim: Simulation): void => {
   sim.run()
   const open = [...sim.connections].map(({ ask }) => `${ask.method} ${ask.target}`)
   judge.check(open.length === 0, "nothing hangs", () => `no answer yet: ${open.join(", ")}`)
+  sim.work.settled()
 }
 
 /** And starts again: what was stored is what is found. */
@@ -103,6 +113,8 @@ const stop = (sim: Simulation): void => {
   sim.advance(60_000)
   const { daemon, judge } = sim
   if (daemon === undefined) return judge.fail("stops in order", "it does not start again")
+  const left = sim.disk.paths().filter((path) => path.endsWith(".tmp"))
+  judge.check(left.length === 0, "files are whole", () => `${left.length} temporary files are left`)
   judge.check(
     daemon.log.bounds().last === sim.log.last,
     "acknowledged is stored",
