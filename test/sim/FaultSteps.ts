@@ -5,14 +5,15 @@ import type { Simulation } from "./Simulation.ts"
 import { type StorageFault, wellMs } from "./SimStorage.ts"
 import type { Step } from "./Step.ts"
 
-const healAfterMs = 9000
+/** Some are over before anybody notices, some last longer than the patience of those who wait. */
+const healAfterMs = [300, 5000, 30_000] as const
 
 const fault = (sim: Simulation, what: string, set: () => void, heal: () => void): void => {
   sim.undisturbed = false
   sim.trace.say(`FAULT ${what}`)
   sim.trace.count(`fault ${what}`)
   set()
-  sim.world.after(sim.random.next() * healAfterMs, () => {
+  sim.world.after(sim.random.next() * sim.random.pick(healAfterMs), () => {
     sim.trace.say(`healed: ${what}`)
     heal()
   })
@@ -194,6 +195,29 @@ const actor: Step = {
   }
 }
 
+/** More failures in a row than the supervisor takes from one that may not fail for ever. */
+const failuresInARow = 14
+
+const storm: Step = {
+  name: "an actor ends again and again",
+  weight: 0.25,
+  run: (sim) => {
+    const name = sim.random.chance(0.5) ? "CommandExecutor" : sim.random.pickOf(sim.daemon?.actors() ?? [])
+    if (name === undefined) return
+    sim.undisturbed = false
+    sim.trace.say(`FAULT ${name} ends again and again`)
+    sim.trace.count("actor ended again and again")
+    const { process } = sim
+    const end = (left: number) => {
+      if (sim.process !== process || left === 0 || sim.healing) return
+      // Between two restarts there is nothing to end.
+      const ended = sim.daemon?.endActor(name, Exit.die(new Error("simulated"))) === true
+      sim.world.after(300, () => end(ended ? left - 1 : left))
+    }
+    end(failuresInARow)
+  }
+}
+
 const crash: Step = { name: "crash", weight: 0.8, run: (sim) => sim.crash() }
 
 const stop: Step = { name: "stop", weight: 0.4, run: (sim) => sim.stop(sim.random.between(50, 1000)) }
@@ -223,8 +247,10 @@ export const faultSteps: ReadonlyArray<Step> = [
   disk,
   spawner,
   actor,
+  storm,
   crash,
   stop,
-  clockStep,
-  time
+  clockStep
 ]
+
+export const timeSteps: ReadonlyArray<Step> = [time]

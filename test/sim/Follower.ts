@@ -68,10 +68,7 @@ export class Follower {
     )
     // Refused, or with the wrong password: another try.
     if (this.connection === undefined) return this.again()
-    if (random.chance(0.4)) {
-      trace.count("follower reads slowly")
-      this.readSlowly(this.connection)
-    }
+    if (random.chance(0.4)) this.readSlowly(this.connection)
     if (random.chance(0.3)) {
       const { connection } = this
       world.after(random.next() * 20_000, () => {
@@ -88,15 +85,19 @@ export class Follower {
     })
   }
 
+  /** Some do not read at all, as long as there are faults. */
   private readSlowly(connection: Connection): void {
+    const { random, trace, world } = this.sim
+    const stuck = random.chance(0.3)
+    trace.count(stuck ? "follower stuck" : "follower reads slowly")
     connection.eager = false
     const next = () => {
       if (connection.isOver) return
-      if (this.sim.healing) connection.eager = true
-      connection.takePiece()
-      this.sim.world.after(this.sim.random.next() * slowReadMs, next)
+      connection.eager = this.sim.healing
+      if (!stuck || this.sim.healing) connection.takePiece()
+      if (!this.sim.healing) world.after(random.next() * slowReadMs, next)
     }
-    this.sim.world.after(this.sim.random.next() * slowReadMs, next)
+    world.after(random.next() * slowReadMs, next)
   }
 
   private take(text: string): void {

@@ -56,7 +56,8 @@ export class WorkModel {
     this.judge.check(running <= concurrency, "bounds hold", () => `${running} of ${program} run, ${concurrency} may`)
     if (name === "") {
       const left = this.nameless.get(program) ?? 0
-      this.judge.check(left > 0, "no permission is skipped", () => `${program} was started, and nobody asked for it`)
+      const broken = this.nameless.has(program) ? "commands run once" : "no permission is skipped"
+      this.judge.check(left > 0, broken, () => `${program} was started, and nobody asked for it, or not so often`)
       this.nameless.set(program, left - 1)
       return
     }

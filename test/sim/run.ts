@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { lingeringMax } from "../../src/actors/CommandExecutor.ts"
-import { faultSteps } from "./FaultSteps.ts"
+import { faultSteps, timeSteps } from "./FaultSteps.ts"
 import type { Broken } from "./Judge.ts"
 import { logSteps } from "./LogSteps.ts"
 import { workSteps } from "./WorkSteps.ts"
@@ -20,6 +20,9 @@ export interface Outcome {
 }
 
 const allSteps = [...logSteps, ...workSteps, ...faultSteps]
+
+/** Runs in which nothing fails, so that whatever is refused, or missing, is refused or missing for no reason. */
+const calmChance = 0.08
 
 const stepsMin = 40
 const stepsMax = 100
@@ -49,7 +52,12 @@ export const simulate = (seed: number, mutate?: Mutate): Outcome => {
 
 /** Each run has its own mind about what happens often: what is rare in all of them together is common in some. */
 const weigh = (sim: Simulation): (() => Step) => {
-  const weighted = allSteps.map((step) => ({ step, weight: step.weight * sim.random.pick([0.1, 1, 1, 3]) }))
+  const calm = sim.random.chance(calmChance)
+  if (calm) sim.trace.count("run without faults")
+  const steps = calm
+    ? allSteps.filter((step) => !faultSteps.includes(step)).concat(timeSteps)
+    : allSteps.concat(timeSteps)
+  const weighted = steps.map((step) => ({ step, weight: step.weight * sim.random.pick([0.1, 1, 1, 3]) }))
   const total = weighted.reduce((sum, { weight }) => sum + weight, 0)
   const [first] = allSteps
   if (first === undefined) throw new Error("there are no steps")
