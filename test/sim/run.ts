@@ -24,8 +24,8 @@ const allSteps = [...logSteps, ...workSteps, ...faultSteps]
 /** Runs in which nothing fails, so that whatever is refused, or missing, is refused or missing for no reason. */
 const calmChance = 0.08
 
-const stepsMin = 40
-const stepsMax = 100
+const stepsMin = 30
+const stepsMax = 80
 
 /** In this time whatever is pending ends, once nothing fails any more: the longest deadline of a command, and a stop. */
 const settleMs = 40_000

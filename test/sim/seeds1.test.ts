@@ -1,3 +1,3 @@
 import { testSeeds } from "./shard.ts"
 
-testSeeds(1, 250)
+testSeeds(1, 500)

@@ -1,3 +1,0 @@
-import { testSeeds } from "./shard.ts"
-
-testSeeds(501, 750)
