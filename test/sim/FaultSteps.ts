@@ -82,7 +82,7 @@ const fifo: Step = {
   weight: 2,
   run: (sim) => {
     const path = sim.random.pick(pipePaths)
-    switch (sim.random.pick(["remove", "replace", "break", "unseen"])) {
+    switch (sim.random.pick(["remove", "replace", "file", "break", "unseen"])) {
       case "remove":
         return fault(
           sim,
@@ -97,6 +97,15 @@ const fifo: Step = {
           () => sim.fifo.replace(path),
           () => {}
         )
+      case "file": {
+        const text = Array.from({ length: sim.random.between(1, 9) }, () => `${sim.name("w")}\n`).join("")
+        return fault(
+          sim,
+          "file in the place of a fifo",
+          () => sim.fifo.putFile(path, text),
+          () => {}
+        )
+      }
       case "break":
         return fault(
           sim,

@@ -50,7 +50,8 @@ export class Follower {
   }
 
   private connect(): void {
-    const { random, trace, world } = this.sim
+    const { sim } = this
+    const { random, trace, world } = sim
     this.rest = ""
     this.connection = send(
       this.sim,
@@ -63,7 +64,11 @@ export class Follower {
         mayLeave: false,
         trusted: true,
         piece: (text) => this.take(text),
-        ended: () => this.again()
+        ended: (ending) => {
+          const cut = ending._tag === "broken" && ending.why.includes("closed") && this.connection?.eager !== false
+          sim.judge.check(!cut, "stops in order", () => `${this.name} was cut off instead of ended`)
+          this.again()
+        }
       }
     )
     // Refused, or with the wrong password: another try.

@@ -54,7 +54,9 @@ const manyEvents: Step = {
   run: (sim) => {
     const form = sim.random.pick(["object", "array", "ndjson"])
     const count = form === "object" ? 1 : sim.random.between(1, 12)
-    const messages = Array.from({ length: count }, () => sim.name("m"))
+    // What weighs much is let in by its weight, and may wait for that.
+    const heavy = sim.random.chance(0.1) ? "m".repeat(5000) : ""
+    const messages = Array.from({ length: count }, () => `${sim.name("m")}${heavy}`)
     const objects = messages.map((message) => JSON.stringify({ message }))
     const body = form === "array" ? `[${objects.join(",")}]` : objects.map((each) => `${each}\n`).join("")
     const ended = (ending: Ending) => {
@@ -158,6 +160,51 @@ const page: Step = {
   }
 }
 
+/** All there is, in as many pages as that takes. */
+const everything: Step = {
+  name: "all events after one",
+  weight: 1.5,
+  run: (sim) => {
+    const after = sim.random.between(0, sim.log.known)
+    const { known } = sim.log
+    const who = `all events after ${after}`
+    const ended = (ending: Ending) => {
+      if (ending._tag === "broken" || ending.answer.status !== 200) return
+      const lines = ending.answer.text.split("\n").slice(0, -1)
+      const cursor = sim.log.read(after, decodeEvents(`[${lines.join(",")}]`), who)
+      sim.judge.check(
+        cursor >= known || sim.storage.removedThrough >= known,
+        "readers see the log",
+        () => `${who}: shown up to ${cursor}, and ${known} was known before`
+      )
+      sim.trace.count("read of everything")
+    }
+    send(sim, { method: "GET", target: `/api/v1/events?format=ndjson&after=${after}` }, { ended, mayLeave: false })
+  }
+}
+
+const backwards: Step = {
+  name: "the events before one",
+  weight: 1.5,
+  run: (sim) => {
+    const before = sim.random.between(1, sim.log.known + 1)
+    const limit = sim.random.between(1, 30)
+    const ended = (ending: Ending) => {
+      if (ending._tag === "broken" || ending.answer.status !== 200) return
+      const events = decodeEvents(ending.answer.text)
+      const first = events[0]?.seq ?? before
+      const who = `${limit} events before ${before}`
+      const cursor = sim.log.read(first - 1, events, who)
+      sim.judge.check(
+        cursor === before - 1 || before - 1 <= sim.storage.removedThrough,
+        "readers see the log",
+        () => `${who}: shown up to ${cursor}`
+      )
+    }
+    send(sim, { method: "GET", target: `/api/v1/events?before=${before}&limit=${limit}` }, { ended })
+  }
+}
+
 const search: Step = {
   name: "a search",
   weight: 2,
@@ -177,4 +224,15 @@ const search: Step = {
 
 const follow: Step = { name: "follow", weight: 2, run: (sim) => void Follower.start(sim) }
 
-export const logSteps: ReadonlyArray<Step> = [newEvent, manyEvents, line, flood, tail, page, search, follow]
+export const logSteps: ReadonlyArray<Step> = [
+  newEvent,
+  manyEvents,
+  line,
+  flood,
+  tail,
+  page,
+  everything,
+  backwards,
+  search,
+  follow
+]

@@ -17,6 +17,8 @@ interface Line {
   text: string
   /** Where a pause was long enough that what had come was taken for a line. */
   readonly pauses: ReadonlyArray<number>
+  /** It was read by who ended before it could take it, or just after. */
+  optional: boolean
 }
 
 interface Pipe {
@@ -31,6 +33,10 @@ interface Pipe {
   repeats: number
   storedAt: number
   unstored: number
+  /** Index of the first line that the last read ended. */
+  lastRead: number
+  /** Every line of it in the log. */
+  stored: Array<string>
 }
 
 export class PipeModel {
@@ -50,10 +56,11 @@ export class PipeModel {
     if (pipe.partial !== "" && this.world.now - pipe.readAt >= idleMs) pipe.pauses.push(pipe.partial.length)
     pipe.readAt = this.world.now
     pipe.unstored += text.length
+    pipe.lastRead = pipe.lines.length
     const parts = (pipe.partial + text).split("\n")
     pipe.partial = parts.pop() ?? ""
     for (const part of parts) {
-      pipe.lines.push({ text: part, pauses: pipe.pauses })
+      pipe.lines.push({ text: part, pauses: pipe.pauses, optional: false })
       pipe.pauses = []
     }
     this.judge.check(
@@ -66,6 +73,26 @@ export class PipeModel {
   closed(path: string): void {
     const pipe = this.pipes.get(path)
     if (pipe !== undefined) endPartial(pipe)
+  }
+
+  /** What was read is not taken: it will be read again, from the beginning. */
+  brokenOff(path: string): void {
+    const pipe = this.pipes.get(path)
+    if (pipe === undefined) return
+    pipe.partial = ""
+    pipe.pauses = []
+    for (const line of pipe.lines.slice(pipe.lastRead)) line.optional = true
+  }
+
+  /** The file that was in the place of a FIFO is removed: all of it has to be in the log. */
+  ingested(path: string, text: string): void {
+    const stored = new Set(this.pipes.get(path)?.stored)
+    const missing = text.split("\n").filter((line) => line !== "" && !stored.has(line))
+    this.judge.check(
+      missing.length === 0,
+      "fifo arrives",
+      () => `${path}: ingested, and ${missing.join(", ")} are not in the log`
+    )
   }
 
   committed({ events, untold }: Commit): void {
@@ -85,12 +112,14 @@ export class PipeModel {
 
   /** The daemon was killed, or stopped: what it had read and not stored is gone. */
   processEnded(): void {
-    for (const [path, { source }] of this.pipes) this.pipes.set(path, emptyPipe(source))
+    for (const [path, { source, stored }] of this.pipes) this.pipes.set(path, { ...emptyPipe(source), stored })
   }
 
   /** Everything read is in the log. */
   settled(): boolean {
-    return [...this.pipes.values()].every(({ lines, next, partial }) => next === lines.length && partial === "")
+    return [...this.pipes.values()].every(
+      ({ lines, next, partial }) => partial === "" && lines.slice(next).every(({ optional }) => optional)
+    )
   }
 
   describe(): string {
@@ -102,11 +131,17 @@ export class PipeModel {
   }
 
   private stored(pipe: Pipe, message: string): void {
+    pipe.stored.push(message)
+    while (pipe.lines[pipe.next]?.optional === true && pipe.lines[pipe.next]?.text !== message) pipe.next += 1
     const line = pipe.lines[pipe.next]
     if (line?.text === message) return this.advance(pipe, message)
     if (line !== undefined && line.pauses.includes(message.length) && line.text.startsWith(message)) {
-      const rest = { text: line.text.slice(message.length), pauses: line.pauses.map((at) => at - message.length) }
-      pipe.lines.splice(pipe.next, 1, { text: message, pauses: [] }, rest)
+      const rest = {
+        text: line.text.slice(message.length),
+        pauses: line.pauses.map((at) => at - message.length),
+        optional: false
+      }
+      pipe.lines.splice(pipe.next, 1, { text: message, pauses: [], optional: false }, rest)
       return this.advance(pipe, message)
     }
     if (line === undefined && message === pipe.partial && this.world.now - pipe.readAt >= idleMs) {
@@ -145,11 +180,13 @@ const emptyPipe = (source: string): Pipe => ({
   readAt: 0,
   repeats: 0,
   storedAt: -1,
-  unstored: 0
+  unstored: 0,
+  lastRead: 0,
+  stored: []
 })
 
 const endPartial = (pipe: Pipe): void => {
-  if (pipe.partial !== "") pipe.lines.push({ text: pipe.partial, pauses: pipe.pauses })
+  if (pipe.partial !== "") pipe.lines.push({ text: pipe.partial, pauses: pipe.pauses, optional: false })
   pipe.partial = ""
   pipe.pauses = []
 }

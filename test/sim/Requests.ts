@@ -51,6 +51,7 @@ const inPieces = (sim: Simulation, text: string): ReadonlyArray<string> => {
 
 export const send = (sim: Simulation, asked: Asked, asking: Asking): Connection | undefined => {
   if (!sim.isUp) return undefined
+  sim.observeSecret()
   const wrong = asking.trusted !== true && sim.random.chance(wrongChance)
   const { body = "", headers, method, target } = asked
   const password = wrong ? wrongPassword(sim) : sim.secret.current

@@ -133,7 +133,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   const base = Layer.mergeAll(
     replace(Supervisor, replace(Supervisor, Supervisor.layer, replaced.supervisor), exposed),
     CurrentConfig.layer(config),
-    Identity.layer("simulated"),
+    replace(Identity, Identity.layer("simulated"), (real) => ({ ...real, bootId: "simulated" })),
     Metrics.layer,
     FailureThrottle.layer
   )

@@ -8,6 +8,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { AsideFile } from "../../src/services/fifo/AsideFile.ts"
 import { Fifo } from "../../src/services/fifo/Fifo.ts"
 import type { OpenFifo, Receive } from "../../src/services/fifo/FifoSocket.ts"
 import { FifoUnusable } from "../../src/services/fifo/FifoUnusable.ts"
@@ -25,6 +27,10 @@ export interface FifoListener {
   readonly onRead: (path: string, text: string) => void
   /** Nothing more comes of what was open; an unfinished line ends here. */
   readonly onClosed: (path: string) => void
+  /** What was read of a file in the place of a FIFO is forgotten. */
+  readonly onBrokenOff: (path: string) => void
+  /** The file is removed. */
+  readonly onIngested: (path: string, text: string) => void
 }
 
 interface Node {
@@ -43,12 +49,15 @@ interface Place {
   node: Node | undefined
   /** What writers have not been able to write. */
   waiting: string
+  /** A regular file in the place of the FIFO, and one that was put aside. */
+  file: string | undefined
+  aside: string | undefined
 }
 
 export class SimFifo {
   /** The next look, open or making of a FIFO fails, so many times. */
   failures = 0
-  listener: FifoListener = { onRead: () => {}, onClosed: () => {} }
+  listener: FifoListener = { onRead: () => {}, onClosed: () => {}, onBrokenOff: () => {}, onIngested: () => {} }
   private readonly places = new Map<string, Place>()
   private identities = 0
   private readonly world: World
@@ -66,12 +75,18 @@ export class SimFifo {
       place: (path) =>
         this.attempt(path, owner, () => {
           const place = this.at(path)
+          if (place.file !== undefined) {
+            if (place.aside !== undefined) return "aside-in-use"
+            place.aside = place.file
+            place.file = undefined
+          }
           place.node ??= this.makeNode()
-          return "placed" as const
+          return "placed"
         }),
       open: (path, receive) => this.open(path, receive, owner),
-      identity: (path) => this.attempt(path, owner, () => this.at(path).node?.identity),
-      openAside: () => Effect.undefined
+      identity: (path) =>
+        this.attempt(path, owner, () => (this.at(path).file === undefined ? this.at(path).node?.identity : "a file")),
+      openAside: (path) => this.openAside(path, owner)
     })
   }
 
@@ -84,6 +99,13 @@ export class SimFifo {
 
   remove(path: string): void {
     this.at(path).node = undefined
+  }
+
+  /** A service that logs before there is a FIFO, or that has removed it, makes a file of its own. */
+  putFile(path: string, text: string): void {
+    const place = this.at(path)
+    place.node = undefined
+    place.file = (place.file ?? "") + text
   }
 
   replace(path: string): void {
@@ -117,7 +139,7 @@ export class SimFifo {
   private at(path: string): Place {
     const known = this.places.get(path)
     if (known !== undefined) return known
-    const made: Place = { path, node: undefined, waiting: "" }
+    const made: Place = { path, node: undefined, waiting: "", file: undefined, aside: undefined }
     this.places.set(path, made)
     return made
   }
@@ -141,6 +163,34 @@ export class SimFifo {
           owner
         )
       })
+    )
+  }
+
+  private openAside(path: string, owner: Process): Effect.Effect<AsideFile | undefined, FifoUnusable, Scope.Scope> {
+    const place = this.at(path)
+    let position = 0
+    let removed = false
+    const opened = this.attempt(path, owner, () => place.aside !== undefined)
+    const file: AsideFile = {
+      read: this.attempt(path, owner, () => {
+        const text = (place.aside ?? "").slice(position, position + this.random.between(1, 60))
+        position += text.length
+        this.listener.onRead(path, text)
+        return Buffer.from(text, "latin1")
+      }),
+      remove: this.attempt(path, owner, () => {
+        removed = true
+        this.trace.count("file in the place of a FIFO ingested")
+        this.listener.onIngested(path, place.aside ?? "")
+        place.aside = undefined
+      })
+    }
+    const closed = Effect.sync(() => {
+      if (!removed && position > 0) this.listener.onBrokenOff(path)
+    })
+    return Effect.map(
+      Effect.acquireRelease(opened, () => closed),
+      (there) => (there ? file : undefined)
     )
   }
 

@@ -100,7 +100,9 @@ export class Simulation {
     }
     this.fifo.listener = {
       onRead: (path, text) => this.pipes.read(path, text),
-      onClosed: (path) => this.pipes.closed(path)
+      onClosed: (path) => this.pipes.closed(path),
+      onBrokenOff: (path) => this.pipes.brokenOff(path),
+      onIngested: (path, text) => this.pipes.ingested(path, text)
     }
     this.disk.put(secretPath, secretFileOf(this.secret.current), 0o600)
     this.replaced = mutate(this)
@@ -312,6 +314,8 @@ export class Simulation {
   }
 }
 
-const firstLine = (text: string): string => (text.split("\n", 1)[0] ?? "").replace(/#\d+/gu, "#").slice(0, 200)
+/** The first line, without what differs from run to run: numbers of fibers, names of temporary files. */
+const firstLine = (text: string): string =>
+  (text.split("\n", 1)[0] ?? "").replace(/#\d+|[0-9a-f]{32}/gu, "#").slice(0, 200)
 
 export const describeAnswer = ({ status, text }: Answer): string => `${status} ${text.trimEnd().slice(0, 160)}`

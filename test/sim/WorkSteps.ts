@@ -22,6 +22,8 @@ const foreseen = (sim: Simulation, answer: Answer, statuses: ReadonlyArray<numbe
 /** 429: too many run; 503: the executor did not take it; 400: a reload has removed it. */
 const notRun = [400, 405, 429, 503]
 
+const lookMs = 50
+
 const action: Step = {
   name: "an action",
   weight: 8,
@@ -130,7 +132,12 @@ const look: Step = {
     const ended = (ending: Ending) => {
       if (ending._tag === "answered") foreseen(sim, ending.answer, target === "/readyz" ? [200, 503] : [200])
     }
-    send(sim, { method: "GET", target }, { ended })
+    const connection = send(sim, { method: "GET", target }, { ended })
+    // What the daemon says of itself waits for no disk and no actor.
+    sim.world.after(lookMs, () => {
+      const late = connection !== undefined && !connection.isOver
+      sim.judge.check(!late, "nothing hangs", () => `${target} is not answered after ${lookMs} ms`)
+    })
   }
 }
 

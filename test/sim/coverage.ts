@@ -31,6 +31,7 @@ export const mustHappen: ReadonlyArray<string> = [
   "fifo held back by its reader",
   "fifo flooded",
   "fault fifo removed",
+  "file in the place of a FIFO ingested",
   "fault fifo replaced",
   ...behaviours.map((program) => `command ${program} started`),
   "command met SIGTERM",
