@@ -99,7 +99,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "who gives no password is let in",
     breaks: "no permission is skipped",
-    also: [],
+    also: ["files are whole", "commands run once"],
     mutate: () => ({
       auth: (real) => ({
         authenticate: (attempt) =>
@@ -112,7 +112,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "a password that was right once opens for ever",
     breaks: "no permission is skipped",
-    also: [],
+    also: ["files are whole", "commands run once"],
     mutate: () => {
       const known = new Set<string>()
       return {
