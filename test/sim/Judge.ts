@@ -6,7 +6,6 @@ export type Invariant =
   | "acknowledged is stored"
   | "refused is not stored"
   | "stored once"
-  | "known to somebody"
   | "fifo order"
   | "fifo arrives"
   | "readers see the log"

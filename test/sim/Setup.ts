@@ -3,7 +3,9 @@
  * machine (a log that outgrows memory, a full queue, a deadline) happens many times in a run.
  */
 import { createHash } from "node:crypto"
+import * as Effect from "effect/Effect"
 import type { Config } from "../../src/services/config/Config.ts"
+import { ConfigError, type Loaded } from "../../src/services/config/ConfigFile.ts"
 import { resolve } from "../../src/services/config/resolve.ts"
 import type { RecentLimits } from "../../src/services/events/RecentEvents.ts"
 import { type Behaviour, behaviours } from "./SimSpawner.ts"
@@ -48,13 +50,17 @@ const makeSetup = (which: number): Setup => {
     actions: Object.fromEntries(behaviours.map((name, i) => [name, actionOf(name, busy, i + which)])),
     file_uploads: {
       small: { path: uploadPaths["small"], max_bytes: uploadBytesMax },
-      large: Object.fromEntries(Object.entries({ path: uploadPaths["large"] }).concat([["then", "slow"]]))
+      large: withAction({ path: uploadPaths["large"] }, "slow")
     }
   }
   const { config, problems } = resolve(document, {}, {})
   if (config === undefined) throw new Error(`the simulation's own configuration is wrong: ${JSON.stringify(problems)}`)
   return { config, recent: { events: 10, bytes: which < 4 ? 100_000 : 2000 } }
 }
+
+/** The key that runs an action after an upload would make a table that is written out look like a promise. */
+const withAction = (table: object, action: string) =>
+  Object.fromEntries(Object.entries(table).concat([["then", action]]))
 
 const actionOf = (name: Behaviour, busy: boolean, turn: number) => ({
   argv: [name],
@@ -65,6 +71,24 @@ const actionOf = (name: Behaviour, busy: boolean, turn: number) => ({
   queue_length: busy ? turn % 2 : 2,
   on_client_gone: turn % 3 === 0 ? "terminate" : "continue"
 })
+
+/** What a reload finds: the same configuration, one with a change, or a wrong one. */
+export const rereadOf = (
+  { config }: Setup,
+  found: "same" | "changed" | "wrong"
+): Effect.Effect<Loaded, ConfigError> => {
+  switch (found) {
+    case "same":
+      return Effect.succeed({ config, warnings: [] })
+    case "changed": {
+      const general = { ...config.general, strict: !config.general.strict }
+      const actions = new Map([...config.actions].filter(([name]) => name !== "fail"))
+      return Effect.succeed({ config: { ...config, general, actions }, warnings: [] })
+    }
+    case "wrong":
+      return Effect.fail(new ConfigError({ problems: ["systemapi-config.toml:1: is wrong"] }))
+  }
+}
 
 /** The file of a secret, in the original's form. */
 export const secretFileOf = (password: string): string =>

@@ -6,6 +6,7 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
@@ -181,10 +182,10 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   const routes = yield* Effect.provideContext(systemRoutes(config, listeners), context)
   const stopping = yield* Deferred.make<void>()
   const listener = {
-    stop: (graceMs: number | unknown) =>
+    stop: (grace: Duration.Input) =>
       Effect.gen(function* () {
         yield* Deferred.succeed(stopping, undefined)
-        yield* Effect.timeoutOption(options.drained, Number(graceMs))
+        yield* Effect.timeoutOption(options.drained, grace)
         options.cutAll()
       })
   }
@@ -214,7 +215,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     supervisor: Context.get(context, Supervisor),
     config: Context.get(context, CurrentConfig),
     secret: Context.get(context, BasicSecret),
-    app: Effect.provideContext(app, Context.omit(Supervisor)(context)),
+    app: Effect.provideContext(app, context),
     stopping: Deferred.await(stopping),
     endActor: (name, how) => {
       const end = ends.get(name)

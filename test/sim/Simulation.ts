@@ -5,24 +5,23 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { ConfigError, type Loaded } from "../../src/services/config/ConfigFile.ts"
 import { type Answer, type Ask, Connection, type Watcher } from "./Connection.ts"
+import { FileModel } from "./FileModel.ts"
+import type { Follower } from "./Follower.ts"
 import { Judge } from "./Judge.ts"
 import { LogModel } from "./LogModel.ts"
 import { PipeModel } from "./PipeModel.ts"
 import { Random } from "./Random.ts"
 import type { Interleaving } from "./Scheduler.ts"
-import type { Follower } from "./Follower.ts"
-import { FileModel } from "./FileModel.ts"
-import { WorkModel } from "./WorkModel.ts"
 import { SecretModel } from "./SecretModel.ts"
-import { pipePaths, type Setup, secretFileOf, secretPath, setupOf } from "./Setup.ts"
+import { pipePaths, rereadOf, type Setup, secretFileOf, secretPath, setupOf } from "./Setup.ts"
 import { type Replaced, type RunningDaemon, startDaemon } from "./SimDaemon.ts"
 import { SimDisk } from "./SimDisk.ts"
 import { SimFifo } from "./SimFifo.ts"
 import { SimSpawner } from "./SimSpawner.ts"
 import { SimStorage } from "./SimStorage.ts"
 import { Trace } from "./Trace.ts"
+import { WorkModel } from "./WorkModel.ts"
 import { Process, World } from "./World.ts"
 
 /** Tasks in one go; fibers that keep each other busy for longer make no progress. */
@@ -251,21 +250,10 @@ export class Simulation {
     this.run()
   }
 
-  /** The configuration with one change or none, or one that is wrong. */
-  private reread(): Effect.Effect<Loaded, ConfigError> {
-    const { config } = this.setup
-    switch (this.random.pick(["same", "changed", "wrong"])) {
-      case "same":
-        return Effect.succeed({ config, warnings: [] })
-      case "changed": {
-        const general = { ...config.general, strict: !config.general.strict }
-        const actions = new Map([...config.actions].filter(([name]) => name !== "fail"))
-        return Effect.succeed({ config: { ...config, general, actions }, warnings: [] })
-      }
-      default:
-        this.trace.count("reload of a wrong file")
-        return Effect.fail(new ConfigError({ problems: ["systemapi-config.toml:1: is wrong"] }))
-    }
+  private reread() {
+    const found = this.random.pick(["same", "changed", "wrong"] as const)
+    this.trace.count(found === "wrong" ? "reload of a wrong file" : "reload of a good file")
+    return rereadOf(this.setup, found)
   }
 
   private onDrained: (() => void) | undefined
