@@ -6,11 +6,10 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
-import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import { BodyBroken, type Incoming } from "../../src/http/listener/Incoming.ts"
 import { stopping } from "../../src/http/listener/Listener.ts"
 import type { RunningDaemon } from "./SimDaemon.ts"
 import type { Process } from "./World.ts"
@@ -43,15 +42,13 @@ export interface Watcher {
   readonly piece?: ((text: string) => void) | undefined
 }
 
-class BodyCut extends Error {}
-
 export class Connection {
   /** Takes what comes at once; else a piece at a time, when told. */
   eager = true
   readonly ask: Ask
   private readonly watcher: Watcher
   private readonly unsent: Array<string>
-  private body: Queue.Queue<Uint8Array, BodyCut | Cause.Done> | undefined
+  private body: Queue.Queue<Uint8Array, BodyBroken | Cause.Done> | undefined
   private fiber: Fiber.Fiber<void, unknown> | undefined
   private taking: (() => void) | undefined
   private over = false
@@ -77,12 +74,10 @@ export class Connection {
 
   open(daemon: RunningDaemon, owner: Process): void {
     const serve = Effect.gen({ self: this }, function* () {
-      this.body = yield* Queue.unbounded<Uint8Array, BodyCut | Cause.Done>()
+      this.body = yield* Queue.unbounded<Uint8Array, BodyBroken | Cause.Done>()
       this.send()
-      const response = yield* daemon.app.pipe(
-        Effect.provideService(HttpServerRequest.HttpServerRequest, requestOf(this.ask, Stream.fromQueue(this.body))),
-        Effect.provideService(stopping, daemon.stopping)
-      )
+      const request = requestOf(this.ask, Stream.fromQueue(this.body))
+      const response = yield* Effect.provideService(daemon.app(request), stopping, daemon.stopping)
       this.watcher.head?.(response.status)
       yield* Effect.interruptible(this.take(response))
       this.end({ _tag: "answered", answer: { status: response.status, headers: response.headers, text: this.text } })
@@ -105,7 +100,7 @@ export class Connection {
     // Whatever is answered from here on, nobody hears it.
     this.cut("the client left")
     if (this.body !== undefined && this.unsent.length > 0)
-      Queue.failCauseUnsafe(this.body, Cause.fail(new BodyCut("aborted")))
+      Queue.failCauseUnsafe(this.body, Cause.fail(new BodyBroken()))
     this.fiber?.interruptUnsafe()
   }
 
@@ -167,13 +162,10 @@ export class Connection {
   }
 }
 
-const requestOf = (
-  { address, headers, method, target }: Ask,
-  stream: Stream.Stream<Uint8Array, unknown>
-): HttpServerRequest.HttpServerRequest => {
-  const web = new Request(`http://localhost${target}`, { method, headers })
-  const request = HttpServerRequest.fromWeb(web).modify({ remoteAddress: Option.some(address) })
-  // A web request's own body is made of promises, whose order no seed decides.
-  const simulated: HttpServerRequest.HttpServerRequest = Object.create(request, { stream: { value: stream } })
-  return simulated
-}
+const requestOf = ({ address, headers, method, target }: Ask, body: Incoming["body"]): Incoming => ({
+  method,
+  url: target,
+  headers,
+  address,
+  body
+})

@@ -4,14 +4,13 @@
  * which it waits or lets others go first.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
-import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
@@ -24,6 +23,7 @@ import * as LifeRecorder from "../../src/actors/LifeRecorder.ts"
 import * as PipeReader from "../../src/actors/PipeReader.ts"
 import * as Retention from "../../src/actors/Retention.ts"
 import { makeEdge } from "../../src/http/edge/Edge.ts"
+import type { App } from "../../src/http/listener/Serving.ts"
 import { stopAll } from "../../src/http/system/bindListeners.ts"
 import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
 import { Actions } from "../../src/services/actions/Actions.ts"
@@ -89,10 +89,9 @@ export interface RunningDaemon {
   readonly supervisor: Supervisor["Service"]
   readonly config: CurrentConfig["Service"]
   readonly secret: BasicSecret["Service"]
-  /** Answers one request, which is in the context. */
-  readonly app: Effect.Effect<HttpServerResponse, never, HttpServerRequest>
+  readonly app: App
   /** Completes when the daemon begins to stop. */
-  readonly stopping: Effect.Effect<void>
+  readonly stopping: Deferred.Deferred<void>
   /** Ends the actor as told, if it runs; false where it does not. */
   readonly endActor: (name: string, how: Exit.Exit<never, unknown>) => boolean
   readonly actors: () => ReadonlyArray<string>
@@ -179,7 +178,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   )
   yield* Effect.provideContext(cleanLeftovers([...Object.values(uploadPaths), secretPath]), context)
   const listeners = () => [{ address: "127.0.0.1:3535", tls: false, connections: 0 }]
-  const routes = yield* Effect.provideContext(systemRoutes(config, listeners), context)
+  const routes = yield* Effect.provideContext(systemRoutes(config, listeners), Context.add(context, Scope.Scope, scope))
   const stopping = yield* Deferred.make<void>()
   const listener = {
     stop: (grace: Duration.Input) =>
@@ -195,6 +194,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   const app = makeEdge({
     routes,
     auth: Context.get(context, BasicAuth),
+    clock: yield* Clock.Clock,
     log: Context.get(context, ProcessLog),
     observe: () => {}
   })
@@ -215,8 +215,8 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     supervisor: Context.get(context, Supervisor),
     config: Context.get(context, CurrentConfig),
     secret: Context.get(context, BasicSecret),
-    app: Effect.provideContext(app, context),
-    stopping: Deferred.await(stopping),
+    app: (request) => Effect.provideContext(app(request), context),
+    stopping,
     endActor: (name, how) => {
       const end = ends.get(name)
       return end !== undefined && Deferred.doneUnsafe(end, how)

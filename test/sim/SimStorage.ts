@@ -7,7 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type Event, type EventRun, runWeight, type SeqRange } from "../../src/services/events/Event.ts"
+import { type Event, type EventRun, runWeight, type SeqRange, timeAt } from "../../src/services/events/Event.ts"
 import type { LogBounds, RetainLimits, RetainResult } from "../../src/services/events/EventLog.ts"
 import type { EventPage, EventQuery } from "../../src/services/events/EventQuery.ts"
 import { EventStorage, StorageFailed, StorageFull, StorageLost } from "../../src/services/storage/EventStorage.ts"
@@ -176,8 +176,12 @@ export class SimStorage {
   private store(runs: ReadonlyArray<EventRun>, untold: boolean): SeqRange {
     const first = this.last + 1
     const stored: Array<Event> = []
-    for (const { messages, ...shared } of runs)
-      for (const message of messages) stored.push({ ...shared, seq: ++this.last, message })
+    for (const run of runs) {
+      const { messages, offsets: _, ...shared } = run
+      messages.forEach((message, i) =>
+        stored.push({ ...shared, receivedAt: timeAt(run, i), seq: ++this.last, message })
+      )
+    }
     this.events.push(...stored)
     this.weight += weightOf(stored)
     this.onCommit({ events: stored, untold })

@@ -107,10 +107,10 @@ const password: Step = {
       sim.observeSecret()
       if (ending._tag === "broken") return
       const { answer } = ending
-      foreseen(sim, answer, [200, 400, 401, 409, 429, 500])
+      foreseen(sim, answer, [200, 400, 401, 409, 429, 500, 507])
       sim.trace.count(`password answered ${answer.status}`)
       if (answer.status === 200) sim.secret.confirmed(next)
-      else if (answer.status === 500) sim.secret.failed(next)
+      else if (answer.status >= 500) sim.secret.failed(next)
       else sim.secret.refused(next)
     }
     send(
