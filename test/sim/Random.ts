@@ -1,7 +1,9 @@
 /**
- * The only source of chance in a simulation: numbers that follow from a seed alone (mulberry32). Parts that draw draw
- * from streams of their own (`fork`), so that one more draw in one of them does not change what another one does.
+ * The only source of chance in a simulation: numbers that follow from a seed alone. Parts that draw draw from streams
+ * of their own (`fork`), so that one more draw in one of them does not change what another one does.
  */
+import { drawn, mix, step } from "../harness/random.ts"
+
 export class Random {
   private state: number
 
@@ -11,8 +13,8 @@ export class Random {
 
   /** From 0 up to, not including, 1. */
   next(): number {
-    this.state = (this.state + 0x6d2b79f5) | 0
-    return (mix(this.state) >>> 0) / 4_294_967_296
+    this.state = step(this.state)
+    return drawn(this.state)
   }
 
   /** A whole number from 0 up to, not including, `count`. */
@@ -43,11 +45,4 @@ export class Random {
     for (let i = 0; i < name.length; i++) seed = mix(seed ^ (name.charCodeAt(i) + i * 0x9e3779b1))
     return new Random(seed)
   }
-}
-
-const mix = (value: number): number => {
-  let t = value
-  t = Math.imul(t ^ (t >>> 15), t | 1)
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-  return t ^ (t >>> 14)
 }
