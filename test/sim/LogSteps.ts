@@ -16,6 +16,18 @@ const decodeEvents = Schema.decodeUnknownSync(
   Schema.fromJsonString(Schema.Array(Schema.Struct({ seq: Schema.Int, message: Schema.String })))
 )
 
+/** A reader does not wait longer than this for the commit of what the daemon has just done. */
+const readerPatienceMs = 1000
+
+/** Who was told how an action ended finds it in the log: for a reader that asks now, to be called when it is answered. */
+const findsActions = (sim: Simulation, who: string): (() => void) => {
+  const { now } = sim.world
+  const finds = sim.work.reader(who)
+  return () => {
+    if (sim.world.now - now < readerPatienceMs) finds()
+  }
+}
+
 /** What an error says of whether the event was stored. */
 const notAcknowledged = (sim: Simulation, messages: ReadonlyArray<string>, why: string): void => {
   const unknown = why.includes("unknown") || why.includes("restarted")
@@ -125,8 +137,10 @@ const tail: Step = {
   run: (sim) => {
     const { known } = sim.log
     const { log_max_entries: max } = sim.setup.config.general
+    const finds = findsActions(sim, "/logs")
     const ended = (ending: Ending) => {
       if (ending._tag === "broken" || ending.answer.status !== 200) return
+      finds()
       const lines = ending.answer.text.split("\n").slice(0, -1)
       const shown = lines.map((text) => text.slice(text.indexOf("\t") + 2))
       sim.log.tail(shown, known, max, "/logs")
@@ -143,8 +157,10 @@ const page: Step = {
     const wait = sim.random.chance(0.5) ? 0 : sim.random.between(1, 20)
     const limit = sim.random.between(1, 60)
     const who = `events after ${after}`
+    const finds = findsActions(sim, who)
     const ended = (ending: Ending) => {
       if (ending._tag === "broken" || ending.answer.status !== 200) return
+      finds()
       const { headers, text } = ending.answer
       const cursor = sim.log.read(after, decodeEvents(text), who)
       const next = Number(headers["x-next-after"])

@@ -190,12 +190,14 @@ export class Simulation {
         "stops in order",
         () => `${this.spawner.groups} groups of commands live on`
       )
-      if (this.undisturbed)
+      if (this.undisturbed) {
         this.judge.check(
           this.pipes.settled(),
           "stops in order",
           () => `not stored at the stop: ${this.pipes.describe()}`
         )
+        this.work.settled()
+      }
       this.forget(process)
       this.storage.crash()
       this.ended(restartMs)

@@ -29,6 +29,8 @@ export class WorkModel {
   /** Allowed runs without a name, by program, less those that were started. */
   private readonly nameless = new Map<string, number>()
   private told = new Map<string, Told>()
+  /** Answers that told how a command ended, by action. */
+  private answered = new Map<string, number>()
 
   constructor(judge: Judge) {
     this.judge = judge
@@ -49,6 +51,26 @@ export class WorkModel {
       () => `${name} was run, and answered as if not`
     )
     this.asked.set(name, "refused")
+  }
+
+  /** The answer said how its command ended. */
+  answeredOf(action: string): void {
+    this.answered.set(action, (this.answered.get(action) ?? 0) + 1)
+  }
+
+  /** For a reader that asks now: to be called when it was answered, unless that took as long as it waits for a commit. */
+  reader(who: string): () => void {
+    const answered = [...this.answered]
+    return () => {
+      for (const [action, times] of answered) {
+        const { begun, begunLost, ended, endedLost } = this.of(`executing action ${action}`)
+        this.judge.check(
+          ended + endedLost >= times && begun + begunLost >= times,
+          "actions are told in order",
+          () => `${who}: ${times} runs of ${action} were answered, ${begun} begins and ${ended} ends are in the log`
+        )
+      }
+    }
   }
 
   /** A command begins; `beside` run already, which may be `concurrency`. */
@@ -99,6 +121,7 @@ export class WorkModel {
 
   processEnded(): void {
     this.told = new Map()
+    this.answered = new Map()
     this.nameless.clear()
     this.asked.clear()
   }

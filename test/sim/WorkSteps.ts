@@ -37,6 +37,7 @@ const action: Step = {
       foreseen(sim, answer, [200, 500, ...notRun])
       sim.trace.count(`action ${program} answered ${answer.status}`)
       if (notRun.includes(answer.status)) sim.work.refused(id)
+      if (answer.status === 200) sim.work.answeredOf(program)
       if (answer.status !== 200 || !whole) return
       const result = decodeResult(answer.text)
       sim.judge.check(

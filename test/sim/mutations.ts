@@ -181,6 +181,12 @@ export const mutations: ReadonlyArray<Mutation> = [
     })
   },
   {
+    name: "the end of an action is looked for before it is in the log",
+    breaks: "actions are told in order",
+    also: [],
+    mutate: () => ({ log: (real) => ({ ...real, bounds: real.bounds, recorded: Effect.void }) })
+  },
+  {
     name: "an action whose command was lost is run again",
     breaks: "commands run once",
     also: ["bounds hold"],
