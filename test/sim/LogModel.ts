@@ -113,16 +113,27 @@ export class LogModel {
     )
   }
 
-  /** A tail without seqs, as the log was at some moment since it had the event `known`. */
+  /** A tail without seqs, as the log was at some moment since it had the event `known`, less what retention took from it. */
   tail(messages: ReadonlyArray<string>, known: number, max: number, who: string): void {
     for (let end = this.last; end >= known; end--) {
-      const first = end - messages.length
-      const whole = messages.length === max || first <= this.storage.removedThrough
-      if (first >= 0 && whole && messages.every((message, i) => this.messages[first + i] === message)) {
-        this.known = Math.max(this.known, end)
-        return
-      }
+      const before = this.beforeTail(messages, end)
+      if (before === undefined || (end - before !== max && before > this.storage.removedThrough)) continue
+      this.known = Math.max(this.known, end)
+      return
     }
     this.judge.fail("readers see the log", `${who}: shown ${messages.join(" | ")}, which the log never ended with`)
+  }
+
+  /** The event before these, of which the last is event `end`. A page may find removed what the one before stopped at. */
+  private beforeTail(messages: ReadonlyArray<string>, end: number): number | undefined {
+    let seq = end
+    for (const message of messages.toReversed()) {
+      while (this.messages[seq - 1] !== message) {
+        if (seq === 0 || seq > this.storage.removedThrough) return undefined
+        seq -= 1
+      }
+      seq -= 1
+    }
+    return seq
   }
 }
