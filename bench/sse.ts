@@ -73,8 +73,8 @@ const latency = async (
       const others = await Promise.all(draining.map((readers) => readers.report()))
       // Everybody gets every event: those who only take what comes have as many bytes as those who look at it, but for
       // the sizes of chunks, which depend on where the stream was cut. The smallest event is larger than that.
-      const all = report.fewest - framingBytesMax
-      if (report.events === lines * measured && others.every(({ fewest }) => fewest >= all)) return report.p99
+      const least = report.fewest - framingBytesMax
+      if (report.events === lines * measured && others.every(({ fewest }) => fewest >= least)) return report.p99
       if (performance.now() - written > arriveWithinMs) {
         throw new Error(
           `${report.events} of ${lines * measured} events arrived, ${report.fewest} bytes each; others: ${JSON.stringify(others)}`
