@@ -24,6 +24,7 @@ import { EventStorage, type StorageLost } from "../services/storage/EventStorage
 import { endlessLimits } from "./kernel/Child.ts"
 import * as Mailbox from "./kernel/Mailbox.ts"
 import { Supervisor } from "./kernel/Supervisor.ts"
+import { countOf, transactionAppendsMax, transactionsOf } from "./transactions.ts"
 
 interface Append {
   readonly runs: ReadonlyArray<EventRun>
@@ -39,10 +40,6 @@ const waitingWeightMax = 8 * 1024 * 1024
 
 /** Below this an append is not counted: the mailbox's capacity already bounds what small ones weigh together. */
 const lightWeight = 4096
-
-/** One transaction: large enough that its fsync is a small part of it, small enough that nobody waits 100 ms for it. */
-const transactionAppendsMax = 2048
-const transactionWeightMax = 4 * 1024 * 1024
 
 /** One page of the catch-up. */
 const catchUpEvents = 1000
@@ -313,28 +310,6 @@ const toAppendError = (error: SendError): AppendError =>
   error._tag === "StoreFull" || error._tag === "StoreFailed"
     ? error
     : new ActorUnavailable({ actor: error.actor, reason: error.message })
-
-const countOf = (runs: ReadonlyArray<EventRun>): number => {
-  let count = 0
-  for (const run of runs) count += run.messages.length
-  return count
-}
-
-/** Cuts what was taken from the mailbox into transactions of bounded weight, in order. */
-const transactionsOf = function* (appends: ReadonlyArray<Append>): Generator<ReadonlyArray<Append>> {
-  let transaction: Array<Append> = []
-  let weight = 0
-  for (const append of appends) {
-    if (transaction.length > 0 && weight + append.weight > transactionWeightMax) {
-      yield transaction
-      transaction = []
-      weight = 0
-    }
-    transaction.push(append)
-    weight += append.weight
-  }
-  if (transaction.length > 0) yield transaction
-}
 
 /** The EventLog capability, served by this actor. Fails to build when the store cannot be read. */
 export const layer = (options: EventStoreOptions) => Layer.effect(EventLog, make(options))
