@@ -254,12 +254,14 @@ layer(Served.layer, { excludeTestServices: true })("attacks:", (it) => {
     ["a chunk size that overflows", `Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n${smuggled}`],
     ["a chunk size with a sign", `Transfer-Encoding: chunked\r\n\r\n-1\r\n${smuggled}`],
     ["a chunk that lies about its end", `Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n${chunkedEnd}`]
-  ] as const)("request smuggling with %s", ([, rest]) =>
+  ] as const)("request smuggling with %s", ([what, rest]) =>
     Effect.gen(function* () {
+      // RFC 9112, section 6.1: a coding that is not understood is 501; what contradicts itself is malformed.
+      const status = what === "an encoding nobody knows" ? 501 : 400
       const daemon = yield* Served
       const before = yield* logsOf(daemon.url)
       const text = yield* exchange(daemon.port, `POST /api/v1/actions/none HTTP/1.1\r\nHost: x\r\n${rest}`)
-      assert.match(text, /^HTTP\/1\.1 (400|501) /u)
+      assert.strictEqual(text.slice(0, 13), `HTTP/1.1 ${status} `)
       assert.strictEqual(text.split("HTTP/1.1 ").length, 2, "one answer, and the connection ended")
       assert.deepStrictEqual(yield* logsOf(daemon.url), before)
     })
