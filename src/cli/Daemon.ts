@@ -21,6 +21,7 @@ import { bindListeners } from "../http/system/bindListeners.ts"
 import { registerSamplers } from "../http/system/metricsSamplers.ts"
 import { systemRoutes } from "../http/system/systemRoutes.ts"
 import { Actions } from "../services/actions/Actions.ts"
+import { Authenticator } from "../services/auth/Authenticator.ts"
 import { BasicAuth } from "../services/auth/BasicAuth.ts"
 import { BasicSecret } from "../services/auth/BasicSecret.ts"
 import { readBootstrapToken } from "../services/auth/bootstrapToken.ts"
@@ -34,7 +35,7 @@ import { FileUploads } from "../services/files/FileUploads.ts"
 import { cleanLeftovers } from "../services/files/Leftovers.ts"
 import { Uploads } from "../services/files/Uploads.ts"
 import { Fifo } from "../services/fifo/Fifo.ts"
-import { Identity } from "../services/Identity.ts"
+import { Instance } from "../services/Instance.ts"
 import * as ProcessLog from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
 import type { EventStorage } from "../services/storage/EventStorage.ts"
@@ -79,7 +80,7 @@ const base = ({ config, version }: DaemonOptions) =>
   Layer.mergeAll(
     Supervisor.layer,
     CurrentConfig.layer(config),
-    Identity.layer(version),
+    Instance.layer(version),
     Metrics.layer,
     FailureThrottle.layer
   )
@@ -141,7 +142,7 @@ const writtenPaths = ({ file_uploads, general, listeners: configured }: Config):
 /** Needs the process log from outside: what goes wrong while this is built is logged too. */
 export const layer = (options: DaemonOptions) => {
   const { config } = options
-  const auth = BasicAuth.layer.pipe(Layer.provideMerge(basicSecret(config)))
+  const auth = Authenticator.layer.pipe(Layer.provideMerge(BasicAuth.layer), Layer.provideMerge(basicSecret(config)))
   const foundation = telemetry(options).pipe(Layer.provideMerge(base(options)))
   const log = Layer.mergeAll(eventLog(config), auth).pipe(Layer.provideMerge(foundation))
   const commands = Layer.mergeAll(CommandExecutor.layer, Uploads.layer).pipe(Layer.provideMerge(log))

@@ -20,6 +20,7 @@ import { makeEdge } from "../../src/http/edge/Edge.ts"
 import { stopping } from "../../src/http/listener/Listener.ts"
 import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
 import { Actions } from "../../src/services/actions/Actions.ts"
+import { Authenticator } from "../../src/services/auth/Authenticator.ts"
 import { BasicAuth } from "../../src/services/auth/BasicAuth.ts"
 import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
 import { FailureThrottle } from "../../src/services/auth/FailureThrottle.ts"
@@ -30,7 +31,7 @@ import { EventLog } from "../../src/services/events/EventLog.ts"
 import { Pipes } from "../../src/services/fifo/Pipes.ts"
 import { Disk } from "../../src/services/files/Disk.ts"
 import { FileUploads } from "../../src/services/files/FileUploads.ts"
-import { Identity } from "../../src/services/Identity.ts"
+import { Instance } from "../../src/services/Instance.ts"
 import type { RequestEntry } from "../../src/services/log/format.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
@@ -82,7 +83,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   const observed: Array<readonly [route: string, status: number]> = []
   const waits = yield* Queue.unbounded<number>()
 
-  const base = Layer.mergeAll(Supervisor.layer, CurrentConfig.layer(config), Identity.layer("1.2.3"), Metrics.layer)
+  const base = Layer.mergeAll(Supervisor.layer, CurrentConfig.layer(config), Instance.layer("1.2.3"), Metrics.layer)
   const secret =
     options.secret === true
       ? BasicSecret.layer({
@@ -93,7 +94,11 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
         }).pipe(Layer.provide(Disk.layer))
       : BasicSecret.layerNone
   const layer = Layer.mergeAll(
-    BasicAuth.layer.pipe(Layer.provideMerge(secret), Layer.provideMerge(FailureThrottle.layer)),
+    Authenticator.layer.pipe(
+      Layer.provideMerge(BasicAuth.layer),
+      Layer.provideMerge(secret),
+      Layer.provideMerge(FailureThrottle.layer)
+    ),
     EventStore.layer({ recent: { events: 4096, bytes: 16 * 1024 * 1024 } }).pipe(Layer.provide(storage.layer)),
     Layer.mock(Actions, options.actions ?? {}),
     Layer.mock(Executor, options.executor ?? {}),
@@ -117,7 +122,8 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   )
   const edge = makeEdge({
     routes,
-    auth: Context.get(built, BasicAuth),
+    surface: { address: "127.0.0.1:3535", providers: ["basic", "bearer"], roles: ["admin"] },
+    authenticator: Context.get(built, Authenticator),
     clock: yield* Clock.Clock,
     log: Context.get(built, ProcessLog),
     observe: (route, status) => void observed.push([route, status])

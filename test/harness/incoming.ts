@@ -10,6 +10,8 @@ export const incoming = (target: string, init: RequestInit = {}): Incoming => {
     url: request.url,
     headers: { ...request.headers },
     address: "",
+    peer: undefined,
+    isRepeated: () => false,
     body: Stream.mapError(request.stream, () => new BodyBroken())
   }
 }

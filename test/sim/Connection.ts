@@ -167,5 +167,7 @@ const requestOf = ({ address, headers, method, target }: Ask, body: Incoming["bo
   url: target,
   headers,
   address,
+  peer: undefined,
+  isRepeated: () => false,
   body
 })

@@ -27,6 +27,7 @@ import type { App } from "../../src/http/listener/Serving.ts"
 import { stopAll } from "../../src/http/system/bindListeners.ts"
 import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
 import { Actions } from "../../src/services/actions/Actions.ts"
+import { Authenticator } from "../../src/services/auth/Authenticator.ts"
 import { BasicAuth } from "../../src/services/auth/BasicAuth.ts"
 import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
 import { FailureThrottle } from "../../src/services/auth/FailureThrottle.ts"
@@ -40,7 +41,7 @@ import { Disk } from "../../src/services/files/Disk.ts"
 import { FileUploads } from "../../src/services/files/FileUploads.ts"
 import { cleanLeftovers } from "../../src/services/files/Leftovers.ts"
 import { Uploads } from "../../src/services/files/Uploads.ts"
-import { Identity } from "../../src/services/Identity.ts"
+import { Instance } from "../../src/services/Instance.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { EventStorage } from "../../src/services/storage/EventStorage.ts"
@@ -133,7 +134,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   const base = Layer.mergeAll(
     replace(Supervisor, replace(Supervisor, Supervisor.layer, replaced.supervisor), exposed),
     CurrentConfig.layer(config),
-    replace(Identity, Identity.layer("simulated"), (real) => ({ ...real, bootId: "simulated" })),
+    replace(Instance, Instance.layer("simulated"), (real) => ({ ...real, bootId: "simulated" })),
     Metrics.layer,
     FailureThrottle.layer
   )
@@ -146,7 +147,10 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   )
   const { general } = config
   const secret = BasicSecret.layer({ path: secretPath, salt: general.basic_auth_secret_salt, format: "sha256" })
-  const auth = replace(BasicAuth, BasicAuth.layer, replaced.auth).pipe(Layer.provideMerge(secret))
+  const auth = Authenticator.layer.pipe(
+    Layer.provideMerge(replace(BasicAuth, BasicAuth.layer, replaced.auth)),
+    Layer.provideMerge(secret)
+  )
   const log = Layer.mergeAll(replace(EventLog, EventStore.layer({ recent }), replaced.log), auth).pipe(
     Layer.provideMerge(base)
   )
@@ -193,7 +197,8 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   yield* Scope.addFinalizer(scope, stopAll([listener], commandsOf.stop, config.limits.stop_timeout_ms))
   const app = makeEdge({
     routes,
-    auth: Context.get(context, BasicAuth),
+    surface: { address: "127.0.0.1:3535", providers: ["basic", "bearer"], roles: ["admin"] },
+    authenticator: Context.get(context, Authenticator),
     clock: yield* Clock.Clock,
     log: Context.get(context, ProcessLog),
     observe: () => {}

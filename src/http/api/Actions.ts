@@ -15,7 +15,7 @@ import {
   Unavailable
 } from "./ErrorBody.ts"
 import { ActionInput } from "./ActionInput.ts"
-import { endpoints } from "./endpoints.ts"
+import { systemEndpoints } from "./endpoints.ts"
 
 const Message = Schema.Struct({ message: Schema.String })
 
@@ -66,18 +66,18 @@ export const ActionResult = Schema.Struct({
 
 export class ActionsGroup extends HttpApiGroup.make("actions")
   .add(
-    HttpApiEndpoint.get("listActions", endpoints.actions.listActions.path, {
+    HttpApiEndpoint.get("listActions", systemEndpoints.actions.listActions.path, {
       success: Schema.Struct({ actions: Schema.Array(ActionEntry) }),
       error: [Unauthorized]
     }).annotate(OpenApi.Summary, "What can be run"),
-    HttpApiEndpoint.get("runPlain", endpoints.actions.runPlain.path, {
+    HttpApiEndpoint.get("runPlain", systemEndpoints.actions.runPlain.path, {
       params: { action: Schema.String },
       success: Message,
       error: [BadRequest, Unauthorized, MethodNotAllowed, TooManyRequests, InternalError, Unavailable]
     })
       .annotate(OpenApi.Summary, "Run an action, as the original does")
       .annotate(OpenApi.Description, "Answers when the command has ended. Off (405) under actions_require_post."),
-    HttpApiEndpoint.post("run", endpoints.actions.run.path, {
+    HttpApiEndpoint.post("run", systemEndpoints.actions.run.path, {
       params: { action: Schema.String },
       payload: ActionInput,
       success: ActionResult,
@@ -93,7 +93,7 @@ export class ActionsGroup extends HttpApiGroup.make("actions")
 
 export class UploadsGroup extends HttpApiGroup.make("uploads")
   .add(
-    HttpApiEndpoint.post("upload", endpoints.uploads.upload.path, {
+    HttpApiEndpoint.post("upload", systemEndpoints.uploads.upload.path, {
       params: { file: Schema.String },
       payload: Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array()),
       success: Schema.Struct({ file: Schema.String, message: Schema.String, size_bytes: Schema.String }),

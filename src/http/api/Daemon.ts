@@ -16,7 +16,7 @@ import {
   Unauthorized,
   Unavailable
 } from "./ErrorBody.ts"
-import { endpoints } from "./endpoints.ts"
+import { systemEndpoints } from "./endpoints.ts"
 
 const Status = Schema.Struct({ status: Schema.Literal("ok") })
 
@@ -63,15 +63,15 @@ export const Info = Schema.Struct({
 
 export class HealthGroup extends HttpApiGroup.make("health")
   .add(
-    HttpApiEndpoint.get("root", endpoints.health.root.path, { success: Status, error: [Unauthorized] }).annotate(
+    HttpApiEndpoint.get("root", systemEndpoints.health.root.path, { success: Status, error: [Unauthorized] }).annotate(
       OpenApi.Summary,
       "Alive"
     ),
-    HttpApiEndpoint.get("livez", endpoints.health.livez.path, { success: Status, error: [Unauthorized] }).annotate(
-      OpenApi.Summary,
-      "Alive: the process answers"
-    ),
-    HttpApiEndpoint.get("readyz", endpoints.health.readyz.path, {
+    HttpApiEndpoint.get("livez", systemEndpoints.health.livez.path, {
+      success: Status,
+      error: [Unauthorized]
+    }).annotate(OpenApi.Summary, "Alive: the process answers"),
+    HttpApiEndpoint.get("readyz", systemEndpoints.health.readyz.path, {
       success: [Readiness, Readiness.annotate({ httpApiStatus: 503, identifier: "NotReady" })],
       error: [Unauthorized]
     }).annotate(OpenApi.Summary, "Ready: every part works; 503 and the problems otherwise")
@@ -81,7 +81,7 @@ export class HealthGroup extends HttpApiGroup.make("health")
 /** Mounted under `general.pprof` alone. */
 export class DebugGroup extends HttpApiGroup.make("debug")
   .add(
-    HttpApiEndpoint.get("profile", endpoints.debug.profile.path, {
+    HttpApiEndpoint.get("profile", systemEndpoints.debug.profile.path, {
       query: { seconds: Schema.optionalKey(Schema.String.annotate({ description: "1 to 60; 5 if not given" })) },
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/json" })),
       error: [BadRequest, Unauthorized, Unavailable]
@@ -93,15 +93,15 @@ export class DebugGroup extends HttpApiGroup.make("debug")
 
 export class DaemonGroup extends HttpApiGroup.make("daemon")
   .add(
-    HttpApiEndpoint.get("actors", endpoints.daemon.actors.path, {
+    HttpApiEndpoint.get("actors", systemEndpoints.daemon.actors.path, {
       success: Schema.Struct({ actors: Schema.Array(ActorEntry) }),
       error: [Unauthorized]
     }).annotate(OpenApi.Summary, "The daemon's parts and how they fare"),
-    HttpApiEndpoint.get("info", endpoints.daemon.info.path, { success: Info, error: [Unauthorized] }).annotate(
+    HttpApiEndpoint.get("info", systemEndpoints.daemon.info.path, { success: Info, error: [Unauthorized] }).annotate(
       OpenApi.Summary,
       "Version, uptime, boot id and the limits in force"
     ),
-    HttpApiEndpoint.post("setBasicAuth", endpoints.daemon.setBasicAuth.path, {
+    HttpApiEndpoint.post("setBasicAuth", systemEndpoints.daemon.setBasicAuth.path, {
       payload: Schema.String.pipe(HttpApiSchema.asText()),
       success: Schema.Struct({ message: Schema.String }),
       error: [
@@ -122,15 +122,15 @@ export class DaemonGroup extends HttpApiGroup.make("daemon")
         "The raw body is the secret of the user admin. Open until the first one is set, unless a bootstrap token is " +
           "configured, which goes in the X-Bootstrap-Token header."
       ),
-    HttpApiEndpoint.get("metrics", endpoints.daemon.metrics.path, {
+    HttpApiEndpoint.get("metrics", systemEndpoints.daemon.metrics.path, {
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })),
       error: [Unauthorized]
     }).annotate(OpenApi.Summary, "Prometheus metrics"),
-    HttpApiEndpoint.get("openapi", endpoints.daemon.openapi.path, {
+    HttpApiEndpoint.get("openapi", systemEndpoints.daemon.openapi.path, {
       success: Schema.Record(Schema.String, Schema.Unknown),
       error: [Unauthorized]
     }).annotate(OpenApi.Summary, "This contract, as OpenAPI 3.1"),
-    HttpApiEndpoint.get("docs", endpoints.daemon.docs.path, {
+    HttpApiEndpoint.get("docs", systemEndpoints.daemon.docs.path, {
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/html; charset=utf-8" })),
       error: [Unauthorized]
     }).annotate(OpenApi.Summary, "This contract, as a page")

@@ -7,7 +7,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import { Level } from "../../services/events/Event.ts"
 import { EventInput } from "../../services/events/EventInput.ts"
 import { BadRequest, StoreIsFull, TooLarge, Unauthorized, Unavailable } from "./ErrorBody.ts"
-import { endpoints } from "./endpoints.ts"
+import { systemEndpoints } from "./endpoints.ts"
 
 export const EventRecord = Schema.Struct({
   seq: Schema.Int,
@@ -65,7 +65,7 @@ const text = (description: string) => Schema.String.pipe(HttpApiSchema.asText())
 
 export class EventsGroup extends HttpApiGroup.make("events")
   .add(
-    HttpApiEndpoint.get("newEvent", endpoints.events.newEvent.path, {
+    HttpApiEndpoint.get("newEvent", systemEndpoints.events.newEvent.path, {
       query: { message: Schema.optionalKey(Schema.String) },
       success: HttpApiSchema.Empty(200),
       error: [Unauthorized, TooLarge, StoreIsFull, Unavailable]
@@ -75,7 +75,7 @@ export class EventsGroup extends HttpApiGroup.make("events")
         OpenApi.Description,
         "Answers once the event is durable. Without a message an empty event is recorded; of several messages the first counts."
       ),
-    HttpApiEndpoint.get("logs", endpoints.events.logs.path, {
+    HttpApiEndpoint.get("logs", systemEndpoints.events.logs.path, {
       query: eventQueryParams,
       success: text("One event a line: time, space, tab, space, message. Control characters are escaped."),
       error: [BadRequest, Unauthorized, Unavailable]
@@ -85,7 +85,7 @@ export class EventsGroup extends HttpApiGroup.make("events")
         OpenApi.Description,
         "Without parameters the newest log_max_entries events, oldest first. Takes the parameters of /api/v1/events too."
       ),
-    HttpApiEndpoint.get("list", endpoints.events.list.path, {
+    HttpApiEndpoint.get("list", systemEndpoints.events.list.path, {
       query: eventQueryParams,
       success: Schema.Union([Schema.Array(BriefEvent), Schema.Array(EventRecord)]),
       error: [BadRequest, Unauthorized, Unavailable]
@@ -96,7 +96,7 @@ export class EventsGroup extends HttpApiGroup.make("events")
         "Without parameters the newest log_max_entries events as the original sent them (received_at and message). " +
           "With any, full events, oldest first; the X-Next-After header is the `after` that goes on from here."
       ),
-    HttpApiEndpoint.post("add", endpoints.events.add.path, {
+    HttpApiEndpoint.post("add", systemEndpoints.events.add.path, {
       payload: Schema.Union([EventInput, Schema.Array(EventInput)]),
       success: Schema.Union([EventResult, Schema.Array(EventResult)]),
       error: [BadRequest, Unauthorized, TooLarge, StoreIsFull, Unavailable]
@@ -107,7 +107,7 @@ export class EventsGroup extends HttpApiGroup.make("events")
         "One JSON object, an array, or NDJSON (application/x-ndjson) of any length. Answered in kind, one result for " +
           "each event, once the events are durable."
       ),
-    HttpApiEndpoint.get("stream", endpoints.events.stream.path, {
+    HttpApiEndpoint.get("stream", systemEndpoints.events.stream.path, {
       query: eventFilterParams,
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })),
       error: [BadRequest, Unauthorized]

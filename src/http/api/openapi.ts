@@ -1,6 +1,6 @@
 /** The contract as OpenAPI 3.1, made on the first request: serving must not pay for it at start-up. */
 import * as OpenApi from "effect/http-api/OpenApi"
-import { endpoints } from "./endpoints.ts"
+import { systemEndpoints } from "./endpoints.ts"
 import { SystemApi } from "./SystemApi.ts"
 
 /** Basic, optional: everything is open until a secret is set. */
@@ -14,7 +14,7 @@ const whereSomethingChanges = [403, ...everywhere]
 
 /** `get /api/v1/new_event`, as OpenAPI writes paths. */
 const changing: ReadonlySet<string> = new Set(
-  Object.values(endpoints).flatMap((group) =>
+  Object.values(systemEndpoints).flatMap((group) =>
     Object.values(group)
       .filter(({ method, sideEffects }) => method === "POST" || sideEffects)
       .map(({ method, path }) => `${method.toLowerCase()} ${path.replaceAll(/:(\w+)/gu, "{$1}")}`)

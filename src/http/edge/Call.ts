@@ -1,11 +1,17 @@
 /** One request on its way through the edge: what a handler needs to know of it. */
+import type { Surface } from "../../services/auth/Authenticator.ts"
+import { anonymousId, type Principal } from "../../services/identity/Principal.ts"
 import type { Incoming } from "../listener/Incoming.ts"
 
 export class Call {
   readonly request: Incoming
   readonly id: string
-  /** Who asks, once that is known: `admin`, or undefined while no secret is set. */
-  who: string | undefined
+  /** The listener it came through. */
+  readonly surface: Surface
+  /** Who asks; undefined before that is known, and for what is open to everybody. */
+  principal: Principal | undefined
+  /** What the endpoint needs, with the name of the thing it is about. */
+  permission: string | undefined
   /** Of the secret that let this request in; only while it is in force may the request replace it. */
   secretVersion = 0
   params: Readonly<Record<string, string | undefined>> = {}
@@ -13,9 +19,15 @@ export class Call {
   route = "none"
   private parsedQuery: URLSearchParams | undefined
 
-  constructor(request: Incoming, id: string) {
+  constructor(request: Incoming, id: string, surface: Surface) {
     this.request = request
     this.id = id
+    this.surface = surface
+  }
+
+  /** Whom the log names; undefined for nobody in particular. */
+  get who(): string | undefined {
+    return this.principal === undefined || this.principal.id === anonymousId ? undefined : this.principal.id
   }
 
   /** Client address; empty where there is none, as on a UNIX socket. */

@@ -4,10 +4,14 @@
  * resource. Percent-encoding is decoded in parameters.
  */
 import * as FindMyWay from "effect/http/FindMyWay"
-import type { Route } from "./routes.ts"
+import type { GuardedRoute } from "./routes.ts"
 
 export type Match =
-  | { readonly _tag: "route"; readonly route: Route; readonly params: Readonly<Record<string, string | undefined>> }
+  | {
+      readonly _tag: "route"
+      readonly route: GuardedRoute
+      readonly params: Readonly<Record<string, string | undefined>>
+    }
   | { readonly _tag: "allowed"; readonly methods: ReadonlyArray<string> }
   | { readonly _tag: "none" }
 
@@ -23,13 +27,13 @@ const treeOptions = {
 
 /** What one path pattern has to offer. */
 interface Resource {
-  readonly routes: Map<string, Route>
+  readonly routes: Map<string, GuardedRoute>
   readonly methods: Set<string>
 }
 
 const noParams: Readonly<Record<string, string | undefined>> = {}
 
-export const makeRouter = (routes: ReadonlyArray<Route>): ((method: string, url: string) => Match) => {
+export const makeRouter = (routes: ReadonlyArray<GuardedRoute>): ((method: string, url: string) => Match) => {
   const tree = FindMyWay.make<Resource>(treeOptions)
   /** Paths without parameters, as nearly everyone writes them: one look-up, where the tree takes twenty times that. */
   const exact = new Map<string, Resource>()

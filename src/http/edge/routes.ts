@@ -15,17 +15,21 @@ type Group = Readonly<Record<string, Endpoint>>
 
 export type Handlers<G extends Group> = { readonly [Name in keyof G]: Handler }
 
-export interface Route {
-  readonly method: string
-  readonly path: `/${string}`
+/** An endpoint, and what answers it. */
+export interface Route extends Omit<Endpoint, "method"> {
+  readonly method: Endpoint["method"] | "OPTIONS"
   readonly handler: Handler
-  /** HEAD must not be answered by running it. */
-  readonly sideEffects: boolean
+}
+
+/** A route with all that stands before its handler. */
+export interface GuardedRoute extends Route {
+  /** The permission that a call needs; undefined where being somebody is enough. */
+  readonly needs: (params: Readonly<Record<string, string | undefined>>) => string | undefined
 }
 
 export const bind = <G extends Group>(group: G, handlers: Handlers<G>): ReadonlyArray<Route> =>
-  Object.entries(group).map(([name, { method, path, sideEffects }]) => {
+  Object.entries(group).map(([name, endpoint]) => {
     const handler: Handler | undefined = handlers[name]
-    if (handler === undefined) throw new Error(`endpoint ${name} ${path} has no handler`)
-    return { method, path, handler, sideEffects }
+    if (handler === undefined) throw new Error(`endpoint ${name} ${endpoint.path} has no handler`)
+    return { ...endpoint, handler }
   })

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http"
 import { constants, Http2ServerRequest } from "node:http2"
+import type { Peer } from "../../services/auth/Peer.ts"
 
 /** The client left, or broke the protocol, within the body. */
 export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {}) {
@@ -24,6 +25,10 @@ export interface Incoming {
   readonly headers: IncomingHttpHeaders
   /** Of the client; empty where there is none, as on a UNIX socket. */
   readonly address: string
+  /** The client's certificate; undefined where none was shown. */
+  readonly peer: Peer | undefined
+  /** Whether a field was sent more than once; `headers` then has one of them, or all in one text. */
+  readonly isRepeated: (name: string) => boolean
   readonly body: Stream.Stream<Uint8Array, BodyBroken>
 }
 
@@ -32,6 +37,7 @@ export class NodeIncoming implements Incoming {
   readonly url: string
   readonly headers: IncomingHttpHeaders
   readonly address: string
+  readonly peer: Peer | undefined = undefined
   readonly #source: IncomingMessage | Http2ServerRequest
   #bodyBytes = 0
 
@@ -41,6 +47,13 @@ export class NodeIncoming implements Incoming {
     this.url = targetOf(source.url ?? "")
     this.headers = source.headers
     this.address = source.socket.remoteAddress ?? ""
+  }
+
+  isRepeated(name: string): boolean {
+    const { rawHeaders } = this.#source
+    let count = 0
+    for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === name) count += 1
+    return count > 1
   }
 
   get body(): Stream.Stream<Uint8Array, BodyBroken> {

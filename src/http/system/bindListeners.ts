@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as CertificateReloader from "../../actors/CertificateReloader.ts"
-import { BasicAuth } from "../../services/auth/BasicAuth.ts"
+import { Authenticator } from "../../services/auth/Authenticator.ts"
 import type { Config, ListenerConfig } from "../../services/config/Config.ts"
 import { Executor } from "../../services/commands/Executor.ts"
 import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
@@ -37,7 +37,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
   config: Config,
   routesOf: (listeners: () => Listeners) => Effect.Effect<ReadonlyArray<Route>, E, R>
 ) {
-  const auth = yield* BasicAuth
+  const authenticator = yield* Authenticator
   const current = yield* CurrentConfig
   const executor = yield* Executor
   const log = yield* ProcessLog
@@ -52,11 +52,12 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     }))
   const clock = yield* Clock.Clock
   const routes = yield* routesOf(seen)
-  const app = yield* traced(makeEdge({ routes, auth, clock, log, observe: metrics.observeRequest }))
-
   const certificates = new Map<string, ServerCertificate["Service"]>()
   for (const listener of config.listeners) {
     const certificate = yield* certificateOf(listener, config, certificates)
+    const { auth: providers, roles } = listener
+    const surface = { address: format(listener.address), providers, roles }
+    const app = yield* traced(makeEdge({ routes, surface, authenticator, clock, log, observe: metrics.observeRequest }))
     const one = yield* listen(
       {
         address: listener.address,

@@ -8,10 +8,10 @@ import type { FailureThrottle } from "../../services/auth/FailureThrottle.ts"
 import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import type { EventLog } from "../../services/events/EventLog.ts"
 import type { Pipes } from "../../services/fifo/Pipes.ts"
-import type { Identity } from "../../services/Identity.ts"
+import type { Instance } from "../../services/Instance.ts"
 import type { Metrics } from "../../services/metrics/Metrics.ts"
 import type { ActorEntry, Info, Readiness } from "../api/Daemon.ts"
-import { challenge } from "../edge/Edge.ts"
+import { basicChallenge } from "../edge/challenge.ts"
 import { failure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import { readBody } from "../edge/readBody.ts"
@@ -20,7 +20,7 @@ import { isNoRoom } from "./failures.ts"
 
 export interface DaemonServices {
   readonly config: CurrentConfig["Service"]
-  readonly identity: Identity["Service"]
+  readonly instance: Instance["Service"]
   readonly log: EventLog["Service"]
   readonly metrics: Metrics["Service"]
   readonly pipes: Pipes["Service"]
@@ -62,7 +62,7 @@ const docsText = once(async () => {
 const alive = HttpServerResponse.text('{"status":"ok"}\n', { contentType: "application/json" })
 
 export const makeDaemonHandlers = (services: DaemonServices) => {
-  const { config, identity, log, metrics, secret, supervisor, throttle } = services
+  const { config, instance, log, metrics, secret, supervisor, throttle } = services
   const answerAlive: Handler = () => Effect.succeed(alive)
 
   const readyz: Handler = () =>
@@ -103,14 +103,14 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
     )
 
   const info: Handler = () =>
-    Effect.map(identity.uptimeSeconds, (uptime) => {
+    Effect.map(instance.uptimeSeconds, (uptime) => {
       const bounds = log.bounds()
       const { events, limits } = config.get()
       const body: typeof Info.Type = {
         name: "systemapi",
-        version: identity.version,
-        boot_id: identity.bootId,
-        started_at: new Date(identity.startedAt).toISOString(),
+        version: instance.version,
+        boot_id: instance.bootId,
+        started_at: new Date(instance.startedAt).toISOString(),
         uptime_seconds: uptime,
         events: {
           first_seq: bounds.first,
@@ -144,7 +144,7 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
       const charge = token === undefined ? undefined : yield* throttle.failed(call.address)
       return yield* charge?.limited === true
         ? failure(429, "Too many wrong bootstrap tokens", { "retry-after": String(charge.retryAfterSeconds) })
-        : failure(401, "The first secret needs the bootstrap token, in the X-Bootstrap-Token header", challenge)
+        : failure(401, "The first secret needs the bootstrap token, in the X-Bootstrap-Token header", basicChallenge)
     }
     const given = yield* readBody(call, secretBodyMax)
     // A secret that is set is told, whoever leaves.

@@ -10,9 +10,9 @@ import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import { EventLog } from "../../services/events/EventLog.ts"
 import { Pipes } from "../../services/fifo/Pipes.ts"
 import { FileUploads } from "../../services/files/FileUploads.ts"
-import { Identity } from "../../services/Identity.ts"
+import { Instance } from "../../services/Instance.ts"
 import { Metrics } from "../../services/metrics/Metrics.ts"
-import { endpoints } from "../api/endpoints.ts"
+import { systemEndpoints } from "../api/endpoints.ts"
 import { bind, type Route } from "../edge/routes.ts"
 import { makeActionHandlers } from "./actionHandlers.ts"
 import { type DaemonServices, makeDaemonHandlers } from "./daemonHandlers.ts"
@@ -32,7 +32,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
   })
   const daemonHandlers = makeDaemonHandlers({
     config,
-    identity: yield* Identity,
+    instance: yield* Instance,
     log,
     metrics: yield* Metrics,
     pipes: yield* Pipes,
@@ -48,13 +48,20 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
     bodyMaxBytes: () => config.get().limits.body_max_bytes
   })
   const routes: ReadonlyArray<Route> = [
-    ...bind(endpoints.health, daemonHandlers.health),
-    ...bind(endpoints.events, { ...reads, ...writes, stream: yield* makeEventStream(log) }),
-    ...bind(endpoints.actions, actionHandlers.actions),
-    { method: "OPTIONS", path: "/api/v1/actions/:action", handler: actionHandlers.optionsOfAction, sideEffects: false },
-    ...bind(endpoints.uploads, actionHandlers.uploads),
-    ...bind(endpoints.daemon, daemonHandlers.daemon),
-    ...(initial.general.pprof ? bind(endpoints.debug, makeDebugHandlers()) : [])
+    ...bind(systemEndpoints.health, daemonHandlers.health),
+    ...bind(systemEndpoints.events, { ...reads, ...writes, stream: yield* makeEventStream(log) }),
+    ...bind(systemEndpoints.actions, actionHandlers.actions),
+    {
+      ...systemEndpoints.actions.run,
+      access: "actions:list",
+      audited: false,
+      rate: "read",
+      method: "OPTIONS",
+      handler: actionHandlers.optionsOfAction
+    },
+    ...bind(systemEndpoints.uploads, actionHandlers.uploads),
+    ...bind(systemEndpoints.daemon, daemonHandlers.daemon),
+    ...(initial.general.pprof ? bind(systemEndpoints.debug, makeDebugHandlers()) : [])
   ]
   return routes
 })

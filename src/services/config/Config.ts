@@ -9,6 +9,8 @@ import type * as Redacted from "effect/Redacted"
 import type { ArgumentSpec } from "./ArgumentSchema.ts"
 import type { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import type { General } from "./GeneralSection.ts"
+import type { ApiName, Provider } from "../identity/Principal.ts"
+import type { IdentityConfig } from "./IdentityConfig.ts"
 import type { ListenAddress } from "./ListenAddress.ts"
 
 /** `[general]` with the environment and the flags applied. */
@@ -52,10 +54,33 @@ export interface CertificatePaths {
   readonly key_path: string
 }
 
+/** What clients' certificates are checked against. */
+export interface ClientCertificatesConfig {
+  /** CA certificates, PEM. */
+  readonly ca_path: string
+  /** Revocation lists of those, PEM. */
+  readonly crl_path: string | undefined
+  /** Refuse connections without one. */
+  readonly required: boolean
+}
+
+export type TlsVersion = "1.2" | "1.3"
+
+export interface TlsConfig extends CertificatePaths {
+  readonly min_version: TlsVersion
+  /** Undefined: clients are not asked for certificates. */
+  readonly clients: ClientCertificatesConfig | undefined
+}
+
 export interface ListenerConfig extends Configured {
   readonly address: ListenAddress
+  readonly apis: ReadonlyArray<ApiName>
+  /** The ways in. */
+  readonly auth: ReadonlyArray<Provider>
+  /** Of whoever comes in by `socket` or `none`. */
+  readonly roles: ReadonlyArray<string>
   /** Undefined: no TLS. */
-  readonly tls: CertificatePaths | undefined
+  readonly tls: TlsConfig | undefined
   readonly max_connections: number
   readonly socket_mode: number
 }
@@ -98,7 +123,7 @@ export interface UploadConfig {
   readonly then: string | undefined
 }
 
-export interface Config {
+export interface Config extends IdentityConfig {
   readonly general: GeneralConfig
   readonly store: { readonly directory: string }
   readonly events: Events

@@ -49,6 +49,8 @@ export const diff = (old: Config, next: Config): ConfigDiff => {
   }
   return {
     config: {
+      ...next,
+      auth: old.auth,
       general: merge(General, old.general, next.general),
       store: merge(Store, old.store, next.store),
       events: merge(Events, old.events, next.events),

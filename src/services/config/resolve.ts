@@ -4,6 +4,7 @@
  */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { join } from "node:path"
 import type * as Schema from "effect/Schema"
 import { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import type { Config, GeneralConfig } from "./Config.ts"
@@ -15,6 +16,7 @@ import { General, Store } from "./GeneralSection.ts"
 import { addProblems, type Problem } from "./Problem.ts"
 import { resolveListeners, resolvePipes } from "./resolveEdges.ts"
 import { resolveActions, resolveUploads } from "./resolveEntries.ts"
+import type { IdentityConfig } from "./IdentityConfig.ts"
 import { isTable, shapeOf, valueAt } from "./SchemaShape.ts"
 import { unknownKeys } from "./unknownKeys.ts"
 
@@ -81,9 +83,11 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   ) {
     return { config: undefined, problems, warnings }
   }
+  const directory = store.directory ?? storeDirectory(env)
   const config: Config = {
     general: generalConfig(general, entries.value, env),
-    store: { directory: store.directory ?? storeDirectory(env) },
+    store: { directory },
+    ...identityConfig(directory),
     events,
     limits,
     telemetry,
@@ -147,3 +151,26 @@ const generalConfig = (general: General, entries: number, env: Environment): Gen
 const unlessEmpty = (text: string): string | undefined => (text === "" ? undefined : text)
 
 const unlessNone = (ms: number): number | undefined => (ms <= 0 ? undefined : ms)
+
+/** TODO(config): the sections themselves. */
+const identityConfig = (directory: string): IdentityConfig => ({
+  auth: {
+    identity_path: join(directory, "identity.sqlite"),
+    jwt_secret: undefined,
+    jwt_algorithm: "HS256",
+    jwt_issuer: "systemapi",
+    jwt_audience: "systemapi",
+    token_expiry_s: 24 * 3600,
+    refresh_token_expiry_s: 168 * 3600,
+    development_users: false,
+    password_min_length: 12,
+    justification_required: [],
+    approval_required: [],
+    approval_ttl_s: 3600
+  },
+  roles: new Map(),
+  certificates: [],
+  cors: { origins: [], max_age_s: 600 },
+  rate_limits: { window_s: 60, read: 0, write: 0, run: 0, login: 0 },
+  audit: { required: false, reads: false, max_count: 100_000, max_age_s: 365 * 86_400 }
+})

@@ -5,7 +5,7 @@
 import * as Result from "effect/Result"
 import { basename, resolve as absolute } from "node:path"
 import type { Events, Limits } from "./BoundsSections.ts"
-import type { CertificatePaths, ListenerConfig, PipeConfig } from "./Config.ts"
+import type { CertificatePaths, ListenerConfig, PipeConfig, TlsConfig } from "./Config.ts"
 import { defaultLineMaxBytes, defaultPipeMode, type Listener, type Pipe } from "./EdgeSections.ts"
 import type { General } from "./GeneralSection.ts"
 import { parseMode } from "./keys.ts"
@@ -91,7 +91,8 @@ export const resolveListeners = (
     const entry: ListenerConfig = {
       key: "general.listen_addr",
       address: decodedAddress(general.listen_addr),
-      tls: general.tls_enabled ? shared : undefined,
+      ...usual,
+      tls: general.tls_enabled ? withTls(shared) : undefined,
       max_connections: limits.max_connections,
       socket_mode: parseMode("0660")
     }
@@ -102,7 +103,8 @@ export const resolveListeners = (
     const entry: ListenerConfig = {
       key: `listeners[${index}]`,
       address: decodedAddress(listener.address),
-      tls: listener.tls ? (ownCertificate(listener) ?? shared) : undefined,
+      ...usual,
+      tls: listener.tls ? withTls(ownCertificate(listener) ?? shared) : undefined,
       max_connections: listener.max_connections ?? limits.max_connections,
       socket_mode: parseMode(listener.socket_mode)
     }
@@ -119,6 +121,15 @@ export const resolveListeners = (
   })
   return { entries, problems }
 }
+
+const usual: Pick<ListenerConfig, "apis" | "auth" | "roles"> = {
+  apis: ["system", "identity"],
+  auth: ["basic", "bearer"],
+  roles: ["admin"]
+}
+
+const withTls = (paths: CertificatePaths | undefined): TlsConfig | undefined =>
+  paths === undefined ? undefined : { ...paths, min_version: "1.2", clients: undefined }
 
 const usesShared = (listener: Listener): boolean => listener.tls && ownCertificate(listener) === undefined
 

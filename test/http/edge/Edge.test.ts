@@ -10,11 +10,25 @@ import { makeEdge } from "../../../src/http/edge/Edge.ts"
 import { failure } from "../../../src/http/edge/HttpFailure.ts"
 import { readBody } from "../../../src/http/edge/readBody.ts"
 import type { Handler, Route } from "../../../src/http/edge/routes.ts"
-import type { Attempt, Outcome } from "../../../src/services/auth/BasicAuth.ts"
+import { type Attempt, nobody, type Outcome } from "../../../src/services/auth/Authenticator.ts"
+import { PermissionSet } from "../../../src/services/identity/Permission.ts"
 import type { RequestEntry } from "../../../src/services/log/format.ts"
 import { incoming } from "../../harness/incoming.ts"
 
-const open: Outcome = { _tag: "open", secretVersion: 3 }
+const open: Outcome = { _tag: "admitted", principal: nobody(PermissionSet.everything, []), secretVersion: 3 }
+
+const surface: Attempt["surface"] = { address: "127.0.0.1:3535", providers: ["basic"], roles: [] }
+
+const admin = (secretVersion: number): Outcome => ({
+  _tag: "admitted",
+  principal: { ...nobody(PermissionSet.everything, ["admin"]), id: "admin", kind: "basic" },
+  secretVersion
+})
+
+const refused: Outcome = {
+  _tag: "refused",
+  refusal: { scheme: "none", error: undefined, reason: "no credentials", claimed: undefined }
+}
 
 const makeApp = Effect.fnUntraced(function* (outcome: Outcome = open) {
   const calls: Array<Call> = []
@@ -28,11 +42,14 @@ const makeApp = Effect.fnUntraced(function* (outcome: Outcome = open) {
       return handler(call)
     }
   const ok: Handler = () => Effect.succeed(HttpServerResponse.text("ok"))
-  const route = (method: string, path: `/${string}`, handler: Handler, sideEffects = false): Route => ({
+  const route = (method: Route["method"], path: `/${string}`, handler: Handler, sideEffects = false): Route => ({
     method,
     path,
     handler: handle(handler),
-    sideEffects
+    sideEffects,
+    access: "health:read",
+    rate: "read",
+    audited: false
   })
   const edge = makeEdge({
     routes: [
@@ -52,7 +69,8 @@ const makeApp = Effect.fnUntraced(function* (outcome: Outcome = open) {
       )
     ],
     clock: yield* Clock.Clock,
-    auth: {
+    surface,
+    authenticator: {
       authenticate: (attempt) => {
         attempts.push(attempt)
         return Effect.succeed(outcome)
@@ -122,7 +140,7 @@ describe("errors", () => {
 describe("authentication", () => {
   it.effect("comes before routing, and nothing is handled without", () =>
     Effect.gen(function* () {
-      const { call, calls } = yield* makeApp({ _tag: "unauthorized" })
+      const { call, calls } = yield* makeApp(refused)
       for (const [target, method] of [
         ["/ok", "GET"],
         ["/missing", "GET"],
@@ -148,13 +166,13 @@ describe("authentication", () => {
 
   it.effect("tells the handler who asks and by which secret", () =>
     Effect.gen(function* () {
-      const admin = yield* makeApp({ _tag: "admin", secretVersion: 9 })
-      yield* admin.call("/ok", { headers: { authorization: "Basic abc" } })
+      const { attempts, call, calls } = yield* makeApp(admin(9))
+      yield* call("/ok", { headers: { authorization: "Basic abc" } })
       assert.deepStrictEqual(
-        admin.calls.map(({ secretVersion, who }) => [who, secretVersion]),
+        calls.map(({ secretVersion, who }) => [who, secretVersion]),
         [["admin", 9]]
       )
-      assert.deepStrictEqual(admin.attempts, [{ authorization: "Basic abc", address: "" }])
+      assert.deepStrictEqual(attempts, [{ authorization: "Basic abc", address: "", peer: undefined, surface }])
       const nobody = yield* makeApp()
       yield* nobody.call("/ok")
       assert.deepStrictEqual(
@@ -226,7 +244,7 @@ describe("request ids", () => {
 describe("the end of a request", () => {
   it.effect("is logged once, with path, status, time and who, and counted by pattern, not by path", () =>
     Effect.gen(function* () {
-      const { call, observed, requests } = yield* makeApp({ _tag: "admin", secretVersion: 1 })
+      const { call, observed, requests } = yield* makeApp(admin(1))
       yield* call("/named/any%20thing?secret=1", { headers: { "x-request-id": "a" } })
       yield* call("/missing/x", { headers: { "x-request-id": "b" } })
       const slow = yield* Effect.forkChild(call("/slow"), { startImmediately: true })

@@ -3,13 +3,17 @@ import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import { makeRouter, type Match } from "../../../src/http/edge/Router.ts"
-import type { Route } from "../../../src/http/edge/routes.ts"
+import type { GuardedRoute } from "../../../src/http/edge/routes.ts"
 import { toText } from "../../harness/text.ts"
 
-const route = (method: string, path: `/${string}`, sideEffects = false): Route => ({
+const route = (method: GuardedRoute["method"], path: `/${string}`, sideEffects = false): GuardedRoute => ({
   method,
   path,
   sideEffects,
+  access: "health:read",
+  rate: "read",
+  audited: false,
+  needs: () => undefined,
   handler: () => Effect.succeed(HttpServerResponse.empty())
 })
 const find = makeRouter([

@@ -215,7 +215,9 @@ describe("the password", () => {
       )
       const route = routes.find(({ path }) => path === "/api/v1/set-basic-auth") ?? assert.fail("no such route")
       const request = incoming("/", setSecret("first"))
-      const setting = yield* Effect.forkChild(route.handler(new Call(request, "id")))
+      const setting = yield* Effect.forkChild(
+        route.handler(new Call(request, "id", { address: "127.0.0.1:3535", providers: ["basic"], roles: [] }))
+      )
       yield* Deferred.await(writing)
       const left = yield* Effect.forkChild(Fiber.interrupt(setting), { startImmediately: true })
       yield* Deferred.succeed(written, undefined)

@@ -1,7 +1,7 @@
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { docsPage } from "../../../src/http/api/docsPage.ts"
-import { endpoints } from "../../../src/http/api/endpoints.ts"
+import { systemEndpoints } from "../../../src/http/api/endpoints.ts"
 import { openApi } from "../../../src/http/api/openapi.ts"
 import { SystemApi } from "../../../src/http/api/SystemApi.ts"
 import { makeApp } from "../../harness/app.ts"
@@ -30,7 +30,7 @@ describe("the contract", () => {
       Object.entries(its).map(([name, { method, path }]) => `${group}.${name} ${method} ${path}`)
     assert.deepStrictEqual(
       Object.entries(SystemApi.groups).flatMap(([name, group]) => lines(name, group.endpoints)),
-      Object.entries(endpoints).flatMap(([name, group]) => lines(name, group))
+      Object.entries(systemEndpoints).flatMap(([name, group]) => lines(name, group))
     )
   })
 })

@@ -27,13 +27,14 @@ tls_key_path = "own-key.pem"
   it.live("stand instead of general.listen_addr", () =>
     Effect.gen(function* () {
       const { config, warnings } = yield* loadText(tables)
+      const tls = { min_version: "1.2", clients: undefined } as const
       assert.deepStrictEqual(warnings, [])
       assert.deepStrictEqual(
         config.listeners.map(({ key, max_connections, socket_mode, tls }) => [key, max_connections, socket_mode, tls]),
         [
           ["listeners[0]", 9, 0o600, undefined],
-          ["listeners[1]", 5, 0o660, { cert_path: "c.pem", key_path: "k.pem" }],
-          ["listeners[2]", 9, 0o660, { cert_path: "own.pem", key_path: "own-key.pem" }]
+          ["listeners[1]", 5, 0o660, { cert_path: "c.pem", key_path: "k.pem", ...tls }],
+          ["listeners[2]", 9, 0o660, { cert_path: "own.pem", key_path: "own-key.pem", ...tls }]
         ]
       )
     })

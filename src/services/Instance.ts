@@ -5,8 +5,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
-export class Identity extends Context.Service<
-  Identity,
+export class Instance extends Context.Service<
+  Instance,
   {
     readonly version: string
     readonly bootId: string
@@ -14,14 +14,14 @@ export class Identity extends Context.Service<
     readonly startedAt: number
     readonly uptimeSeconds: Effect.Effect<number>
   }
->()("systemapi/services/Identity") {
+>()("systemapi/services/Instance") {
   static readonly layer = (version: string) =>
     Layer.effect(
-      Identity,
+      Instance,
       Effect.gen(function* () {
         const startedAt = yield* Clock.currentTimeMillis
         const started = yield* Clock.monotonicTimeNanos
-        return Identity.of({
+        return Instance.of({
           version,
           bootId: randomUUID(),
           startedAt,
