@@ -35,6 +35,7 @@ import { FileUploads } from "../services/files/FileUploads.ts"
 import { cleanLeftovers } from "../services/files/Leftovers.ts"
 import { Uploads } from "../services/files/Uploads.ts"
 import { Fifo } from "../services/fifo/Fifo.ts"
+import { CurrentRoles } from "../services/identity/CurrentRoles.ts"
 import { Instance } from "../services/Instance.ts"
 import * as ProcessLog from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
@@ -79,7 +80,7 @@ const telemetry = ({ config, version }: DaemonOptions) => {
 const base = ({ config, version }: DaemonOptions) =>
   Layer.mergeAll(
     Supervisor.layer,
-    CurrentConfig.layer(config),
+    CurrentRoles.layer.pipe(Layer.provideMerge(CurrentConfig.layer(config))),
     Instance.layer(version),
     Metrics.layer,
     FailureThrottle.layer

@@ -31,6 +31,7 @@ import { EventLog } from "../../src/services/events/EventLog.ts"
 import { Pipes } from "../../src/services/fifo/Pipes.ts"
 import { Disk } from "../../src/services/files/Disk.ts"
 import { FileUploads } from "../../src/services/files/FileUploads.ts"
+import { CurrentRoles } from "../../src/services/identity/CurrentRoles.ts"
 import { Instance } from "../../src/services/Instance.ts"
 import type { RequestEntry } from "../../src/services/log/format.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
@@ -83,7 +84,12 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   const observed: Array<readonly [route: string, status: number]> = []
   const waits = yield* Queue.unbounded<number>()
 
-  const base = Layer.mergeAll(Supervisor.layer, CurrentConfig.layer(config), Instance.layer("1.2.3"), Metrics.layer)
+  const base = Layer.mergeAll(
+    Supervisor.layer,
+    CurrentRoles.layer.pipe(Layer.provideMerge(CurrentConfig.layer(config))),
+    Instance.layer("1.2.3"),
+    Metrics.layer
+  )
   const secret =
     options.secret === true
       ? BasicSecret.layer({

@@ -41,6 +41,7 @@ import { Disk } from "../../src/services/files/Disk.ts"
 import { FileUploads } from "../../src/services/files/FileUploads.ts"
 import { cleanLeftovers } from "../../src/services/files/Leftovers.ts"
 import { Uploads } from "../../src/services/files/Uploads.ts"
+import { CurrentRoles } from "../../src/services/identity/CurrentRoles.ts"
 import { Instance } from "../../src/services/Instance.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
@@ -133,7 +134,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
 
   const base = Layer.mergeAll(
     replace(Supervisor, replace(Supervisor, Supervisor.layer, replaced.supervisor), exposed),
-    CurrentConfig.layer(config),
+    CurrentRoles.layer.pipe(Layer.provideMerge(CurrentConfig.layer(config))),
     replace(Instance, Instance.layer("simulated"), (real) => ({ ...real, bootId: "simulated" })),
     Metrics.layer,
     FailureThrottle.layer
