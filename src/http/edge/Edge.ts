@@ -185,13 +185,13 @@ const interruptible = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =
 
 const answerOf = (cause: Cause.Cause<HttpFailure>, call: Call): Effect.Effect<Response> => {
   const squashed = Cause.squash(cause)
-  if (squashed instanceof HttpFailure) return Effect.succeed(errorResponse(squashed))
+  if (squashed instanceof HttpFailure) return Effect.succeed(errorResponse(squashed, call.path))
   return Effect.as(
     Effect.annotateLogs(Effect.logError("a request failed unexpectedly", cause), {
       request_id: call.id,
       method: call.request.method,
       path: call.path
     }),
-    errorResponse(failure(500, "Internal server error"))
+    errorResponse(failure(500, "Internal server error"), call.path)
   )
 }

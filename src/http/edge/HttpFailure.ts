@@ -1,18 +1,35 @@
-/** What a handler fails with to answer an error; becomes the contract's `{"code":N,"message":"…"}`. */
+/** What a handler fails with to answer an error; becomes the body that clients of the API know (errorBody.ts). */
 import * as Data from "effect/Data"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { errorBody } from "./errorBody.ts"
 
 export class HttpFailure extends Data.TaggedError("HttpFailure")<{
   readonly status: number
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
+  /** `VALIDATION_ERROR`: what is wrong, where the status does not say it. */
+  readonly word?: string
 }> {}
 
-export const failure = (status: number, message: string, headers?: Readonly<Record<string, string>>): HttpFailure =>
-  new HttpFailure(headers === undefined ? { status, message } : { status, message, headers })
+export const failure = (
+  status: number,
+  message: string,
+  headers?: Readonly<Record<string, string>>,
+  word?: string
+): HttpFailure =>
+  new HttpFailure({
+    status,
+    message,
+    ...(headers === undefined ? {} : { headers }),
+    ...(word === undefined ? {} : { word })
+  })
 
-export const errorResponse = ({ headers, message, status }: HttpFailure): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(`${JSON.stringify({ code: status, message })}\n`, {
+/** As clients of what is at that path know errors. */
+export const errorResponse = (
+  { headers, message, status, word }: HttpFailure,
+  path: string
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(`${JSON.stringify(errorBody(path, status, message, word))}\n`, {
     status,
     contentType: "application/json",
     ...(headers === undefined ? {} : { headers })

@@ -1,0 +1,41 @@
+/**
+ * The body of an error, in the words of the API that was asked: the System API's is the original's, two members and no
+ * more; the others have that of the Provisioning API, and beside it the members of RFC 9457, which say the same again
+ * to clients that know that.
+ */
+import { STATUS_CODES } from "node:http"
+
+/** What is wrong, as a word that programs compare; of a failure that has none of its own, that of its status. */
+const words: Readonly<Record<number, string>> = {
+  400: "BAD_REQUEST",
+  401: "UNAUTHORIZED",
+  403: "FORBIDDEN",
+  404: "NOT_FOUND",
+  405: "METHOD_NOT_ALLOWED",
+  409: "CONFLICT",
+  413: "PAYLOAD_TOO_LARGE",
+  415: "UNSUPPORTED_MEDIA_TYPE",
+  422: "UNPROCESSABLE",
+  428: "PRECONDITION_REQUIRED",
+  429: "RATE_LIMITED",
+  500: "INTERNAL_ERROR",
+  501: "NOT_IMPLEMENTED",
+  503: "UNAVAILABLE",
+  507: "INSUFFICIENT_STORAGE"
+}
+
+/** Whether a path is one of the Provisioning API's and ours; everything else answers as the System API does. */
+export const isVersioned = (path: string): boolean => path.startsWith("/v1/") || path.startsWith("/.well-known/")
+
+export const errorBody = (path: string, status: number, message: string, word: string | undefined): object =>
+  isVersioned(path)
+    ? {
+        error: word ?? words[status] ?? "ERROR",
+        message,
+        code: String(status),
+        type: "about:blank",
+        title: STATUS_CODES[status] ?? "Error",
+        status,
+        detail: message
+      }
+    : { code: status, message }
