@@ -1,4 +1,4 @@
-/** The one shape of every error on the wire: `{"code":N,"message":"…"}` with that status. */
+/** The shape of every error of the System API: `{"code":N,"message":"…"}` with that status. */
 import * as Schema from "effect/Schema"
 
 const error = <const Code extends number>(code: Code, description: string) =>
@@ -10,11 +10,17 @@ const error = <const Code extends number>(code: Code, description: string) =>
 
 export const BadRequest = error(400, "The request is not understood; the message names what and what is allowed")
 export const Unauthorized = error(401, "No or wrong credentials, and a secret is set")
-export const Forbidden = error(403, "What changes something is not taken from other web sites")
+export const Forbidden = error(
+  403,
+  "The caller may not do this, or it changes something and comes from another web site"
+)
 export const MethodNotAllowed = error(405, "Not with this method; Allow says with which")
 export const Conflict = error(409, "It was changed by somebody else in the meantime")
 export const TooLarge = error(413, "The body is larger than this endpoint takes")
-export const TooManyRequests = error(429, "Busy, or too many wrong credentials; Retry-After says when to try again")
+export const TooManyRequests = error(
+  429,
+  "Busy, too many requests, or too many wrong credentials; Retry-After says when to try again"
+)
 export const InternalError = error(500, "What was asked for failed; the message says how")
 export const NotConfigured = error(501, "The daemon is not configured for this")
 export const Unavailable = error(503, "The part of the daemon that answers this is restarting or busy; try again")

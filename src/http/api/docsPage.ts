@@ -23,7 +23,7 @@ const escape = (value: unknown): string => text(value).replace(/[&<>"']/gu, (c) 
 const style = `
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b; background: #fff }
   code, pre { font: 14px/1.4 ui-monospace, monospace } pre { background: #f4f4f4; padding: .75rem; overflow: auto }
-  h2 { border-bottom: 1px solid #ddd; margin-top: 2.5rem } h3 { margin-bottom: .25rem } p { margin: .25rem 0 }
+  h2 { border-bottom: 1px solid #ddd; margin-top: 2.5rem } h3 { margin-top: 2rem } h4 { margin-bottom: .25rem } p { margin: .25rem 0 }
   table { border-collapse: collapse; width: 100%; margin: .5rem 0 } td, th { text-align: left; padding: .2rem .6rem .2rem 0; vertical-align: top; border-bottom: 1px solid #eee }
   .method { display: inline-block; min-width: 3.5rem; font-weight: 700 }
   @media (prefers-color-scheme: dark) { body { color: #ddd; background: #16181c } pre { background: #22252b } h2, td, th { border-color: #333 } a { color: #8ab4f8 } }
@@ -35,17 +35,23 @@ export const docsPage = (): string => {
   const operations = Object.entries(object(spec["paths"])).flatMap(([path, item]) =>
     Object.entries(object(item)).map(([method, operation]) => ({ path, method, operation: object(operation) }))
   )
-  const sections = list(spec["tags"]).map((tag) => {
-    const { description, name } = object(tag)
+  const about = new Map(list(spec["tags"]).map((tag) => [object(tag)["name"], object(tag)["description"]]))
+  const section = (name: unknown): string => {
     const own = operations.filter(({ operation }) => list(operation["tags"]).includes(name))
-    return `<h2 id="${escape(name)}">${escape(name)}</h2><p>${escape(description)}</p>${own.map(renderOperation).join("")}`
+    return `<h3 id="${escape(name)}">${escape(name)}</h3><p>${escape(about.get(name))}</p>${own.map(renderOperation).join("")}`
+  }
+  const apis = list(spec["x-tagGroups"]).map((group) => {
+    const { description, name, tags } = object(group)
+    return `<h2>${escape(name)}</h2><p>${escape(description)}</p>${list(tags).map(section).join("\n")}`
   })
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escape(info["title"])}</title><style>${style}</style></head><body>
 <h1>${escape(info["title"])}</h1><p>${escape(info["description"])}</p>
-<p>Errors have one shape: <code>{"code":N,"message":"…"}</code>. The same as data: <a href="/openapi.json">openapi.json</a>.</p>
-${sections.join("\n")}
+<p>Errors have one shape in each API: <code>{"code":N,"message":"…"}</code> in the System API; elsewhere
+<code>{"error":"WORD","message":"…","code":"N"}</code> and the members of RFC 9457.
+The same as data: <a href="/openapi.json">openapi.json</a>.</p>
+${apis.join("\n")}
 <h2 id="shapes">Shapes</h2>${renderShapes(object(object(spec["components"])["schemas"]))}
 </body></html>
 `
@@ -61,7 +67,7 @@ const renderOperation = ({ method, operation, path }: { path: string; method: st
     const content = Object.keys(object(object(answer)["content"])).join(", ")
     return `<tr><td><code>${escape(status)}</code></td><td>${escape(content)}</td><td>${escape(object(answer)["description"])}</td></tr>`
   })
-  return `<h3><span class="method">${escape(method.toUpperCase())}</span> <code>${escape(path)}</code></h3>
+  return `<h4><span class="method">${escape(method.toUpperCase())}</span> <code>${escape(path)}</code></h4>
 <p><strong>${escape(operation["summary"])}.</strong> ${escape(operation["description"])}</p>
 ${rows.length > 0 ? `<table>${rows.join("")}</table>` : ""}<table>${answers.join("")}</table>`
 }

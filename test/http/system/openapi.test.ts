@@ -1,7 +1,8 @@
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { docsPage } from "../../../src/http/api/docsPage.ts"
-import { systemEndpoints } from "../../../src/http/api/endpoints.ts"
+import { type Endpoint, identityEndpoints, systemEndpoints } from "../../../src/http/api/endpoints.ts"
+import { IdentityApi } from "../../../src/http/api/identity/IdentityApi.ts"
 import { openApi } from "../../../src/http/api/openapi.ts"
 import { SystemApi } from "../../../src/http/api/SystemApi.ts"
 import { makeApp } from "../../harness/app.ts"
@@ -10,28 +11,51 @@ interface Operation {
   readonly method: string
   readonly path: string
   readonly summary: string
+  readonly description: string
+  readonly permission: unknown
+  readonly security: unknown
   readonly statuses: ReadonlyArray<string>
+  readonly text: string
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null
 const entries = (value: unknown) => (isObject(value) ? Object.entries(value) : [])
 const operations: ReadonlyArray<Operation> = entries(openApi()["paths"]).flatMap(([path, item]) =>
-  entries(item).map(([method, operation]) => ({
-    method: method.toUpperCase(),
-    path,
-    summary: String(isObject(operation) ? operation["summary"] : ""),
-    statuses: isObject(operation) ? entries(operation["responses"]).map(([status]) => status) : []
-  }))
+  entries(item).map(([method, value]) => {
+    const operation = isObject(value) ? value : {}
+    return {
+      method: method.toUpperCase(),
+      path,
+      summary: String(operation["summary"]),
+      description: String(operation["description"]),
+      permission: operation["x-permission"],
+      security: operation["security"],
+      statuses: entries(operation["responses"]).map(([status]) => status),
+      text: JSON.stringify(operation)
+    }
+  })
 )
+const endpoints: ReadonlyArray<Endpoint> = [systemEndpoints, identityEndpoints].flatMap((groups) =>
+  Object.values(groups).flatMap((group): ReadonlyArray<Endpoint> => Object.values(group))
+)
+const operationOf = ({ method, path }: Endpoint): Operation | undefined => {
+  const written = path.replaceAll(/:(\w+)/gu, "{$1}")
+  return operations.find((operation) => operation.method === method && operation.path === written)
+}
 
 describe("the contract", () => {
   it("has the endpoints that are routed, and no others", () => {
     const lines = (group: string, its: Readonly<Record<string, { readonly method: string; readonly path: string }>>) =>
       Object.entries(its).map(([name, { method, path }]) => `${group}.${name} ${method} ${path}`)
-    assert.deepStrictEqual(
-      Object.entries(SystemApi.groups).flatMap(([name, group]) => lines(name, group.endpoints)),
-      Object.entries(systemEndpoints).flatMap(([name, group]) => lines(name, group))
-    )
+    for (const [{ groups }, routed] of [
+      [SystemApi, systemEndpoints],
+      [IdentityApi, identityEndpoints]
+    ] as const) {
+      assert.deepStrictEqual(
+        Object.entries(groups).flatMap(([name, group]) => lines(name, group.endpoints)),
+        Object.entries(routed).flatMap(([name, group]) => lines(name, group))
+      )
+    }
   })
 })
 
@@ -50,20 +74,45 @@ describe("the OpenAPI document", () => {
     })
   )
 
-  it("says every status that the edge and the endpoints answer", () => {
+  it("says of each operation who may call it, by what, and what the edge answers otherwise", () => {
+    for (const endpoint of endpoints) {
+      const { access, method, path, sideEffects } = endpoint
+      const operation = operationOf(endpoint)
+      const told = `${method} ${path}`
+      assert.strictEqual(operation?.permission, access, told)
+      const { description = "", security, statuses = [] } = operation ?? {}
+      assert.include(statuses, "429", told)
+      if (access === "public") {
+        assert.include(description, "Open to everybody.", told)
+        assert.deepStrictEqual(security, [], told)
+        continue
+      }
+      assert.include(statuses, "401", told)
+      if (access === "authenticated") assert.include(description, "everybody who says who they are", told)
+      else assert.include(description, `Needs ${access}.`, told)
+      if (access !== "authenticated" || sideEffects || method !== "GET") assert.include(statuses, "403", told)
+      // Without a password the System API is open; nothing of the others ever is.
+      const ways = [{ basic: [] }, { bearer: [] }, { certificate: [] }]
+      assert.deepStrictEqual(security, path.startsWith("/v1/") ? ways : [{}, ...ways], told)
+    }
+  })
+
+  it("says every status that an endpoint answers itself", () => {
     const statusesOf = (method: string, path: string) =>
       operations.find((operation) => operation.method === method && operation.path === path)?.statuses ?? []
-    for (const { path, statuses } of operations) assert.include(statuses, "429", path)
-    for (const [method, path] of [
-      ["GET", "/api/v1/new_event"],
-      ["GET", "/api/v1/actions/{action}"],
-      ...operations.filter(({ method }) => method === "POST").map(({ method, path }) => [method, path] as const)
-    ] as const) {
-      assert.include(statusesOf(method, path), "403", path)
-    }
-    assert.notInclude(statusesOf("GET", "/livez"), "403")
     assert.include(statusesOf("GET", "/api/v1/actions/{action}"), "405")
     assert.includeMembers([...statusesOf("POST", "/api/v1/set-basic-auth")], ["409", "429"])
+    assert.includeMembers([...statusesOf("POST", "/v1/auth/login")], ["400", "401", "413", "415", "429", "503"])
+    assert.includeMembers([...statusesOf("PATCH", "/v1/users/{user}")], ["404", "409"])
+  })
+
+  it("has for each API the errors that its clients know", () => {
+    for (const { path, text } of operations) {
+      const [own, other] =
+        path.startsWith("/v1/") || path.startsWith("/.well-known/") ? ["Problem", "Error"] : ["Error", "Problem"]
+      assert.include(text, `/schemas/${own}4`, path)
+      assert.notInclude(text, `/schemas/${other}4`, path)
+    }
   })
 
   it("holds every shape it refers to", () => {
@@ -79,8 +128,7 @@ describe("the OpenAPI document", () => {
     assert.isAbove(operations.length, 15)
     for (const { path, statuses, summary } of operations) {
       assert.notInclude(["", "undefined"], summary, path)
-      assert.include(statuses, "401", path)
-      assert.match(statuses.join(), /200/u, path)
+      assert.match(statuses.join(), /20[014]/u, path)
     }
   })
 
@@ -101,10 +149,13 @@ describe("the OpenAPI document", () => {
   )
 })
 
+const entities: Readonly<Record<string, string>> = { "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "#39" }
+
 describe("the docs page", () => {
   it("has every operation, and needs nothing from anywhere", () => {
     const page = docsPage()
-    for (const { method, path, summary } of operations) {
+    for (const { description, method, path, summary } of operations) {
+      assert.include(page, description.replaceAll(/[&<>"']/gu, (c) => `&${entities[c] ?? ""};`))
       assert.include(page, `<span class="method">${method}</span> <code>${path}</code>`)
       assert.include(page, `<strong>${summary.replaceAll("'", "&#39;")}.</strong>`)
     }

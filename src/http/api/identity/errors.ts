@@ -1,0 +1,36 @@
+/**
+ * The shape of errors outside the System API: that of the Provisioning API's contract (`code` is a text), and the members
+ * of RFC 9457 beside it.
+ */
+import * as Schema from "effect/Schema"
+
+const problem = <const Status extends number>(status: Status, description: string) =>
+  Schema.Struct({
+    error: Schema.String.annotate({ description: "What is wrong, as a word: UNAUTHORIZED, VALIDATION_ERROR" }),
+    message: Schema.String,
+    code: Schema.Literal(`${status}`),
+    type: Schema.Literal("about:blank"),
+    title: Schema.String,
+    status: Schema.Literal(status),
+    detail: Schema.String
+  }).annotate({ identifier: `Problem${status}`, httpApiStatus: status, description })
+
+export const Invalid = problem(400, "The request is not understood; the message names the member and what is allowed")
+export const Unauthorized = problem(401, "No or wrong credentials; WWW-Authenticate says which are taken")
+export const Forbidden = problem(403, "The caller may not do this; the message names what it would need")
+export const NotFound = problem(404, "There is no such thing, or none that the caller may know of")
+export const Conflict = problem(409, "It is there already, there are too many, or nobody would be left to administer")
+export const TooLarge = problem(413, "The body is larger than this endpoint takes")
+export const WrongMediaType = problem(415, "The body is not sent as application/json")
+export const TooManyRequests = problem(429, "Too many requests, or too many wrong credentials; Retry-After says when")
+export const Unavailable = problem(503, "The identity store cannot be used at the moment; try again")
+export const NoRoom = problem(507, "The identity store has no room; reads go on")
+
+/** Of whatever takes JSON. */
+export const bodyErrors = [Invalid, TooLarge, WrongMediaType] as const
+
+/** Of whatever looks something up. */
+export const readErrors = [Unavailable] as const
+
+/** Of whatever changes something. */
+export const changeErrors = [Unavailable, NoRoom] as const
