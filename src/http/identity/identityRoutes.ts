@@ -1,0 +1,39 @@
+/** The identity API: every endpoint of its contract with its handler. */
+import * as Effect from "effect/Effect"
+import { Audit } from "../../services/audit/Audit.ts"
+import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
+import { AccessTokens } from "../../services/identity/AccessTokens.ts"
+import { CurrentRoles } from "../../services/identity/CurrentRoles.ts"
+import { IdentityStore } from "../../services/identity/IdentityStore.ts"
+import { Passwords } from "../../services/identity/Passwords.ts"
+import { ServiceTokens } from "../../services/identity/ServiceTokens.ts"
+import { Sessions } from "../../services/identity/Sessions.ts"
+import { identityEndpoints } from "../api/endpoints.ts"
+import { bind, type Route } from "../edge/routes.ts"
+import { makeAuthHandlers } from "./authHandlers.ts"
+import { makeKeyHandlers } from "./keyHandlers.ts"
+import { makeRecorder } from "./recording.ts"
+import { makeTokenHandlers } from "./tokenHandlers.ts"
+import { makeUserHandlers } from "./userHandlers.ts"
+
+export const identityRoutes = Effect.gen(function* () {
+  const store = yield* IdentityStore
+  const passwords = yield* Passwords
+  const recorder = makeRecorder(yield* Audit)
+  const auth = makeAuthHandlers({ passwords, recorder, sessions: yield* Sessions, store })
+  const keys = makeKeyHandlers({ accessTokens: yield* AccessTokens, recorder, store })
+  const users = makeUserHandlers({
+    config: yield* CurrentConfig,
+    passwords,
+    recorder,
+    roles: yield* CurrentRoles,
+    store
+  })
+  const tokens = makeTokenHandlers({ recorder, serviceTokens: yield* ServiceTokens, store })
+  const routes: ReadonlyArray<Route> = [
+    ...bind(identityEndpoints.auth, { ...auth, ...keys }),
+    ...bind(identityEndpoints.users, users),
+    ...bind(identityEndpoints.tokens, tokens)
+  ]
+  return routes
+})

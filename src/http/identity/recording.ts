@@ -1,0 +1,62 @@
+/**
+ * Tells the audit log what became of a request that changes who may what. What has happened is told, whoever leaves
+ * meanwhile: a change and its entry are not parted by a client that hangs up.
+ */
+import * as Effect from "effect/Effect"
+import type { Audit, AuditEntry } from "../../services/audit/Audit.ts"
+import type { Principal } from "../../services/identity/Principal.ts"
+import type { Call } from "../edge/Call.ts"
+import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
+
+/** `on`: the name of what was changed; `detail`: how, without secrets. */
+export type About = Pick<AuditEntry, "on" | "detail"> & Partial<Pick<AuditEntry, "who" | "kind">>
+
+export interface Recorder {
+  readonly record: (call: Call, action: string, outcome: AuditEntry["outcome"], about: About) => void
+  /** The change, and its entry once it has happened. */
+  readonly change: <A, E>(
+    call: Call,
+    action: string,
+    about: About | ((done: A) => About),
+    effect: Effect.Effect<A, E>
+  ) => Effect.Effect<A, E>
+  /** 403, for what only a look at what was asked can tell: the caller may change users, but not give this role. */
+  readonly forbid: (call: Call, action: string, on: string, message: string) => Effect.Effect<never, HttpFailure>
+}
+
+export const makeRecorder = (audit: Audit["Service"]): Recorder => {
+  const record: Recorder["record"] = (call, action, outcome, about) =>
+    audit.record({
+      action,
+      outcome,
+      who: call.principal?.id,
+      kind: call.principal?.kind ?? "anonymous",
+      address: call.address,
+      listener: call.surface.address,
+      requestId: call.id,
+      method: call.request.method,
+      path: call.path,
+      credential: call.principal?.credential,
+      ...about
+    })
+  return {
+    record,
+    change: (call, action, about, effect) =>
+      Effect.uninterruptible(
+        Effect.tap(effect, (done) =>
+          Effect.sync(() => record(call, action, "succeeded", typeof about === "function" ? about(done) : about))
+        )
+      ),
+    forbid: (call, action, on, message) =>
+      Effect.suspend(() => {
+        record(call, action, "refused", { on, detail: message })
+        return Effect.fail(failure(403, message))
+      })
+  }
+}
+
+/** Who asks; the edge lets nobody through to these endpoints of whom it does not know that. */
+export const askerOf = ({ principal, route }: Call): Principal => {
+  if (principal === undefined) throw new Error(`${route} was served to nobody`)
+  return principal
+}
