@@ -1,5 +1,5 @@
 /**
- * A request's body as JSON of a known shape, bounded.
+ * A request's body as a JSON object of a known shape, bounded.
  *
  * It must say that it is JSON: what a form of another web site can send without being asked about first (no type,
  * text/plain, a form's own types) is not taken, so that a browser's client certificate is no way in for others. It must be
@@ -41,7 +41,8 @@ export const jsonReader = <S extends Schema.Top & { readonly DecodingServices: n
     }
     try {
       const value: unknown = JSON.parse(utf8.decode(bytes))
-      return Result.succeed(value)
+      const isObject = typeof value === "object" && value !== null && !Array.isArray(value)
+      return isObject ? Result.succeed(value) : Result.fail(invalid("body: not a JSON object"))
     } catch {
       // Not with the parser's own words, which quote what was sent.
       return Result.fail(invalid("body: not JSON"))

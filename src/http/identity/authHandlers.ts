@@ -87,25 +87,23 @@ export const makeAuthHandlers = ({ passwords, recorder, sessions, store }: AuthS
     return empty
   })
 
-  const me: Handler = (call) =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
-      const { authenticatedAt, credential, expiresAt, id, kind, owner, permissions, provider, roles, session } =
-        askerOf(call)
-      const body: typeof Me.Type = {
-        id,
-        kind,
-        roles,
-        permissions: permissions.grants,
-        owner,
-        authenticated_by: provider,
-        // What is shown at each request anew is checked at each.
-        authenticated_at: timeText(authenticatedAt === 0 ? now : authenticatedAt),
-        credential: credential ?? null,
-        session: session ?? null,
-        expires_at: timeOrNull(expiresAt)
-      }
-      return jsonResponse(body)
-    })
+  const me: Handler = (call) => {
+    const { authenticatedAt, credential, expiresAt, id, kind, owner, permissions, provider, roles, session } =
+      askerOf(call)
+    const body: typeof Me.Type = {
+      id,
+      kind,
+      roles,
+      permissions: permissions.grants,
+      owner,
+      authenticated_by: provider,
+      authenticated_at: timeText(authenticatedAt),
+      credential: credential ?? null,
+      session: session ?? null,
+      expires_at: timeOrNull(expiresAt)
+    }
+    return Effect.succeed(jsonResponse(body))
+  }
 
   const changePassword: Handler = Effect.fnUntraced(function* (call) {
     const principal = askerOf(call)

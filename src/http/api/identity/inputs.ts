@@ -4,6 +4,7 @@
  */
 import * as Schema from "effect/Schema"
 import { userNamePattern } from "../../../services/identity/IdentityStore.ts"
+import { anonymousId } from "../../../services/identity/Principal.ts"
 
 /** Longer than any user's name, so that a wrong one is a wrong login and not a malformed request. */
 const givenNameMax = 256
@@ -29,10 +30,13 @@ const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed(), { ex
 
 const Password = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(passwordMax), wellFormed)
 
-const Username = Schema.String.check(
-  Schema.isPattern(userNamePattern, {
-    expected: "1 to 64 of a-z, 0-9, '.', '_', '@', '-', a letter or digit first"
-  })
+const Name = Schema.String.check(
+  Schema.isPattern(userNamePattern, { expected: "1 to 64 of a-z, 0-9, '.', '_', '@', '-', a letter or digit first" })
+)
+
+/** What the log writes for nobody in particular is nobody's name. */
+const Username = Name.check(
+  Schema.makeFilter((name: string) => name !== anonymousId, { expected: `any name but ${anonymousId}` })
 )
 
 const RoleNames = Schema.Array(Schema.String.check(Schema.isMaxLength(nameMax))).check(
@@ -77,11 +81,7 @@ export const UserChange = Schema.Struct({
 export const NewPassword = Schema.Struct({ password: Password }).annotate({ identifier: "NewPassword" })
 
 export const NewToken = Schema.Struct({
-  name: Schema.String.check(
-    Schema.isPattern(userNamePattern, {
-      expected: "1 to 64 of a-z, 0-9, '.', '_', '@', '-', a letter or digit first"
-    })
-  ),
+  name: Name,
   permissions: Schema.Array(Schema.String.check(Schema.isMaxLength(nameMax))).check(
     Schema.isMinLength(1),
     Schema.isMaxLength(permissionsMax)
