@@ -26,6 +26,7 @@ import { BasicAuth } from "../services/auth/BasicAuth.ts"
 import { BasicSecret } from "../services/auth/BasicSecret.ts"
 import { readBootstrapToken } from "../services/auth/bootstrapToken.ts"
 import { FailureThrottle } from "../services/auth/FailureThrottle.ts"
+import { SlowHash } from "../services/auth/SlowHash.ts"
 import type { Spawner } from "../services/commands/Spawner.ts"
 import * as SpawnerWorker from "../services/commands/SpawnerWorker.ts"
 import type { Config } from "../services/config/Config.ts"
@@ -83,7 +84,8 @@ const base = ({ config, version }: DaemonOptions) =>
     CurrentRoles.layer.pipe(Layer.provideMerge(CurrentConfig.layer(config))),
     Instance.layer(version),
     Metrics.layer,
-    FailureThrottle.layer
+    FailureThrottle.layer,
+    SlowHash.layer
   )
 
 const eventLog = ({ general }: Config) =>

@@ -24,6 +24,7 @@ import { Authenticator } from "../../src/services/auth/Authenticator.ts"
 import { BasicAuth } from "../../src/services/auth/BasicAuth.ts"
 import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
 import { FailureThrottle } from "../../src/services/auth/FailureThrottle.ts"
+import { SlowHash } from "../../src/services/auth/SlowHash.ts"
 import { Executor } from "../../src/services/commands/Executor.ts"
 import { load } from "../../src/services/config/ConfigFile.ts"
 import { CurrentConfig } from "../../src/services/config/CurrentConfig.ts"
@@ -97,7 +98,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
           salt: config.general.basic_auth_secret_salt,
           format: "sha256",
           ...(options.bootstrapToken === undefined ? {} : { bootstrapToken: Redacted.make(options.bootstrapToken) })
-        }).pipe(Layer.provide(Disk.layer))
+        }).pipe(Layer.provide([Disk.layer, SlowHash.layer]))
       : BasicSecret.layerNone
   const layer = Layer.mergeAll(
     Authenticator.layer.pipe(

@@ -31,6 +31,7 @@ import { Authenticator } from "../../src/services/auth/Authenticator.ts"
 import { BasicAuth } from "../../src/services/auth/BasicAuth.ts"
 import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
 import { FailureThrottle } from "../../src/services/auth/FailureThrottle.ts"
+import { SlowHash } from "../../src/services/auth/SlowHash.ts"
 import { Executor } from "../../src/services/commands/Executor.ts"
 import type { ConfigError, Loaded } from "../../src/services/config/ConfigFile.ts"
 import { CurrentConfig } from "../../src/services/config/CurrentConfig.ts"
@@ -137,7 +138,8 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     CurrentRoles.layer.pipe(Layer.provideMerge(CurrentConfig.layer(config))),
     replace(Instance, Instance.layer("simulated"), (real) => ({ ...real, bootId: "simulated" })),
     Metrics.layer,
-    FailureThrottle.layer
+    FailureThrottle.layer,
+    SlowHash.layer
   )
   const platform = Layer.mergeAll(
     replace(EventStorage, machine.storage, replaced.storage),

@@ -16,8 +16,9 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { Disk } from "../files/Disk.ts"
 import { readSecret, type SecretFileUnusable, writeSecret } from "./SecretFile.ts"
-import type { Argon2id, Scrypt, StoredSecret } from "./SecretFormat.ts"
-import * as SlowHash from "./SlowHash.ts"
+import { passwordFault } from "./passwordFault.ts"
+import type { StoredSecret } from "./SecretFormat.ts"
+import { argon2idCost, scryptCost, SlowHash, type TooManyVerifications } from "./SlowHash.ts"
 
 export class SecretRefused extends Schema.TaggedError<SecretRefused>()(
   "SecretRefused",
@@ -57,12 +58,7 @@ export class SecretNotConfigured extends Schema.TaggedError<SecretNotConfigured>
   }
 }
 
-export type SetFailure =
-  | SecretRefused
-  | SecretChanged
-  | SecretWriteFailed
-  | SecretNotConfigured
-  | SlowHash.TooManyVerifications
+export type SetFailure = SecretRefused | SecretChanged | SecretWriteFailed | SecretNotConfigured | TooManyVerifications
 
 export type SecretFormat = "sha256" | "scrypt" | "argon2id"
 
@@ -78,14 +74,8 @@ export interface BasicSecretOptions {
 /** `open`: no secret is set; `unknown`: only a slow hash, that is `verify`, could tell. */
 export type Verdict = "open" | "right" | "wrong" | "unknown"
 
-/** Longer than any password manager makes, and in base64 far below the limit on headers. */
-const secretBytesMax = 1024
-
-/** OWASP's advice for each; about 70 and 400 ms on a slow core. */
-const argon2idCost: Argon2id = { _tag: "argon2id", m: 19_456, t: 2, p: 1 }
-const scryptCost: Scrypt = { _tag: "scrypt", ln: 15, r: 8, p: 3 }
-const saltBytes = 16
-const hashBytes = 32
+/** Its lane among those who wait for a slow hash; no user's name has a colon. */
+const lane = "system:admin"
 
 interface Current {
   readonly stored: StoredSecret
@@ -100,7 +90,7 @@ export class BasicSecret extends Context.Service<
     /** All that can be told without a slow hash; a few microseconds. */
     readonly verifyNow: (password: Uint8Array) => Verdict
     /** Whether a secret is set and this is it. */
-    readonly verify: (password: Uint8Array) => Effect.Effect<boolean, SlowHash.TooManyVerifications>
+    readonly verify: (password: Uint8Array) => Effect.Effect<boolean, TooManyVerifications>
     readonly isSet: Effect.Effect<boolean>
     /** Grows whenever the secret changes; whoever was let in gives the version of then to `set`. */
     readonly version: () => number
@@ -127,7 +117,7 @@ export class BasicSecret extends Context.Service<
 
 const make = Effect.fnUntraced(function* ({ bootstrapToken, format, path, salt }: BasicSecretOptions) {
   const disk = yield* Disk
-  const slow = yield* SlowHash.make
+  const slow = yield* SlowHash
   const changing = yield* Semaphore.make(1)
   const processKey = randomBytes(32)
   const saltOfConfig = Buffer.from(Redacted.value(salt))
@@ -156,6 +146,7 @@ const make = Effect.fnUntraced(function* ({ bootstrapToken, format, path, salt }
 
   const verifySlowly = (password: Uint8Array) =>
     slow.inTurn(
+      lane,
       Effect.gen(function* () {
         // Again and again: while this one waited, others may have warmed the cache or changed the secret.
         while (true) {
@@ -171,16 +162,10 @@ const make = Effect.fnUntraced(function* ({ bootstrapToken, format, path, salt }
       })
     )
 
-  const seal = (secret: Uint8Array): Effect.Effect<StoredSecret, SlowHash.TooManyVerifications> => {
+  const seal = (secret: Uint8Array): Effect.Effect<StoredSecret, TooManyVerifications> => {
     if (format === "sha256") return Effect.succeed({ _tag: "sha256", digest: salted(secret) })
     const cost = format === "scrypt" ? scryptCost : argon2idCost
-    const salt = randomBytes(saltBytes)
-    return Effect.map(slow.inTurn(slow.derive(cost, secret, salt, hashBytes)), (hash) => ({
-      _tag: "slow",
-      cost,
-      salt,
-      hash
-    }))
+    return Effect.map(slow.seal(lane, cost, secret), (form) => ({ _tag: "slow", ...form }))
   }
 
   return BasicSecret.of({
@@ -193,7 +178,7 @@ const make = Effect.fnUntraced(function* ({ bootstrapToken, format, path, salt }
     isSet: Effect.sync(() => current.stored._tag !== "none"),
     version: () => current.version,
     set: Effect.fn("BasicSecret.set")(function* (secret: Uint8Array, ifVersion?: number) {
-      const reason = refusalOf(secret)
+      const reason = passwordFault(secret)
       if (reason !== undefined) return yield* new SecretRefused({ reason })
       const replace = Effect.gen(function* () {
         if (ifVersion !== undefined && ifVersion !== current.version) return yield* new SecretChanged()
@@ -216,14 +201,3 @@ const make = Effect.fnUntraced(function* ({ bootstrapToken, format, path, salt }
     checkBootstrap: (given) => token === undefined || (given !== undefined && timingSafeEqual(keyed(given), token))
   })
 })
-
-/** What RFC 7617 forbids or no client could send. */
-const refusalOf = (secret: Uint8Array): string | undefined => {
-  if (secret.length === 0) return "it is empty"
-  if (secret.length > secretBytesMax) return `it has ${secret.length} bytes, ${secretBytesMax} are allowed`
-  const control = secret.findIndex((byte) => byte < 0x20 || byte === 0x7f)
-  if (control === -1) return undefined
-  return control >= secret.length - 2 && secret.at(-1) === 0x0a
-    ? "it ends with a newline, which no password can contain; send it without (printf, not echo)"
-    : `byte ${control + 1} is a control character, which no password can contain`
-}

@@ -1,27 +1,33 @@
 /**
- * Limits how many wrong passwords are answered per address and in all. It never decides whether a password is right:
- * a right one is accepted however many wrong ones came before, and a wrong one beyond the budget is answered "later".
- * Only a verification that costs a slow hash must be admitted first.
+ * Limits how many wrong passwords are answered per address, per user and in all. It never decides whether a password is
+ * right: a right one is accepted however many wrong ones came before, and a wrong one beyond the budget is answered
+ * "later". Only a verification that costs a slow hash must be admitted first.
  *
- * Two token buckets are charged per failure, one of the client's network (NetworkOf.ts) and one of all clients. Bounds:
- * `addressesMax` buckets; the one longest unused goes first, and comes back full. Durations come from the monotonic
- * clock.
+ * Token buckets are charged per failure: one of the client's network (NetworkOf.ts), one of all clients and, where
+ * users are many, one of the user. The slow hashes that a network may have for one user have a budget of their own,
+ * which is the only one that can keep a right password out: it is spent by nobody but who tries other passwords for that
+ * same user from that same network. While only the others are spent, a try is `doubtful`: it may be verified, but is not
+ * told that it is wrong. Whether a user exists plays no part in any of it.
+ *
+ * Bounds: `addressesMax` networks, `usersMax` users, `pairsMax` of both; of each, the bucket longest unused goes first,
+ * and comes back full. Durations come from the monotonic clock.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { Bucket, Buckets, type Rate } from "./Buckets.ts"
 import { networkOf } from "./NetworkOf.ts"
-
-interface Rate {
-  readonly burst: number
-  readonly perSecond: number
-}
 
 export interface FailureThrottleOptions {
   readonly perAddress: Rate
   readonly inAll: Rate
   readonly addressesMax: number
+  readonly perUser: Rate
+  readonly usersMax: number
+  /** Slow hashes for one user at the wish of one network. */
+  readonly perPair: Rate
+  readonly pairsMax: number
 }
 
 export const defaultOptions: FailureThrottleOptions = {
@@ -30,10 +36,23 @@ export const defaultOptions: FailureThrottleOptions = {
   // Twenty clients at their own limit; guessing by a botnet stays below two million a day.
   inAll: { burst: 200, perSecond: 20 },
   // About half a megabyte; more addresses than that in a minute are held by the limit in all.
-  addressesMax: 4096
+  addressesMax: 4096,
+  // Somebody's machines with an old password, all of them at once.
+  perUser: { burst: 20, perSecond: 1 },
+  usersMax: 4096,
+  // Not more than an address may fail. A password known to be wrong costs none of these.
+  perPair: { burst: 10, perSecond: 0.5 },
+  // About two megabytes; a flood of a thousand names a second forgets a pair after sixteen, having won eight hashes.
+  pairsMax: 16_384
 }
 
 export type Charge = { readonly limited: false } | { readonly limited: true; readonly retryAfterSeconds: number }
+
+/** `doubtful`: to be verified, but a wrong one is answered "later". */
+export type Admission =
+  | { readonly _tag: "admitted" }
+  | { readonly _tag: "doubtful"; readonly retryAfterSeconds: number }
+  | { readonly _tag: "limited"; readonly retryAfterSeconds: number }
 
 export interface FailureThrottleStats {
   readonly addresses: number
@@ -46,8 +65,8 @@ export interface FailureThrottleStats {
 export class FailureThrottle extends Context.Service<
   FailureThrottle,
   {
-    /** A password was found wrong. */
-    readonly failed: (address: string) => Effect.Effect<Charge>
+    /** A password was found wrong; of a user among many, where one is named. */
+    readonly failed: (address: string, user?: string) => Effect.Effect<Charge>
     /**
      * A password is about to be verified by a slow hash: charged ahead as if it were wrong, so that many at a time
      * cannot pass together. While the budget of all is spent, a client that has not failed lately is still admitted.
@@ -55,6 +74,9 @@ export class FailureThrottle extends Context.Service<
     readonly admit: (address: string) => Effect.Effect<Charge>
     /** The password admitted was right, or not verified after all: the charge is taken back. */
     readonly forgive: (address: string) => Effect.Effect<void>
+    /** As `admit`, of a user among many. */
+    readonly admitUser: (address: string, user: string) => Effect.Effect<Admission>
+    readonly forgiveUser: (address: string, user: string, admission: Admission) => Effect.Effect<void>
     readonly stats: () => FailureThrottleStats
   }
 >()("systemapi/services/auth/FailureThrottle") {
@@ -64,70 +86,75 @@ export class FailureThrottle extends Context.Service<
   static readonly layer = FailureThrottle.layerWith(defaultOptions)
 }
 
-interface Bucket {
-  tokens: number
-  /** Seconds of the monotonic clock at which `tokens` was right. */
-  at: number
-}
-
 const within: Charge = { limited: false }
+const admitted: Admission = { _tag: "admitted" }
+
+/** No network has a space in it. */
+const pairOf = (network: string, user: string): string => `${network} ${user}`
 
 const make = (options: FailureThrottleOptions): FailureThrottle["Service"] => {
-  const { addressesMax, inAll, perAddress } = options
-  // A Map keeps the order of insertion: used buckets are inserted anew, the first is the one longest unused.
-  const buckets = new Map<string, Bucket>()
-  const all: Bucket = { tokens: inAll.burst, at: 0 }
+  const networks = new Buckets(options.perAddress, options.addressesMax)
+  const users = new Buckets(options.perUser, options.usersMax)
+  const pairs = new Buckets(options.perPair, options.pairsMax)
+  const all = new Bucket(options.inAll, 0)
   let failures = 0
   let limited = 0
 
-  const refill = (bucket: Bucket, rate: Rate, now: number) => {
-    bucket.tokens = Math.min(rate.burst, bucket.tokens + Math.max(0, now - bucket.at) * rate.perSecond)
-    bucket.at = now
-  }
-
-  const bucketOf = (address: string, now: number): Bucket => {
-    const network = networkOf(address)
-    const bucket = buckets.get(network) ?? { tokens: perAddress.burst, at: now }
-    buckets.delete(network)
-    buckets.set(network, bucket)
-    if (buckets.size > addressesMax) {
-      for (const longestUnused of buckets.keys()) {
-        buckets.delete(longestUnused)
-        break
-      }
-    }
-    refill(bucket, perAddress, now)
-    return bucket
-  }
-
-  const charge = (address: string, now: number, admitsUnknown: boolean): Charge => {
-    const own = bucketOf(address, now)
-    refill(all, inAll, now)
-    const allSpent = all.tokens < 1 && !(admitsUnknown && own.tokens >= perAddress.burst)
-    if (own.tokens >= 1 && !allSpent) {
-      own.tokens -= 1
-      all.tokens = Math.max(0, all.tokens - 1)
+  /** Takes a token of each, or of none and says how long to wait. */
+  const charge = (network: string, user: string | undefined, now: number, admitsUnknown: boolean): Charge => {
+    const own = networks.of(network, now)
+    const ofUser = user === undefined ? undefined : users.of(user, now)
+    all.refill(now)
+    const isUnknown = admitsUnknown && own.isFull
+    const spent = [own, ...(isUnknown ? [] : [all, ofUser])].filter(
+      (bucket) => bucket !== undefined && bucket.tokens < 1
+    )
+    if (spent.length === 0) {
+      for (const bucket of [own, all, ofUser]) bucket?.take()
       failures += 1
       return within
     }
     limited += 1
-    const wait = Math.max((1 - own.tokens) / perAddress.perSecond, allSpent ? (1 - all.tokens) / inAll.perSecond : 0)
-    return { limited: true, retryAfterSeconds: Math.max(1, Math.ceil(wait)) }
+    return { limited: true, retryAfterSeconds: retryAfter(...spent) }
+  }
+
+  const forgive = (network: string, user: string | undefined, now: number) => {
+    networks.of(network, now).giveBack()
+    if (user !== undefined) users.of(user, now).giveBack()
+    all.giveBack()
+    failures -= 1
   }
 
   const atNow = <A>(act: (now: number) => A): Effect.Effect<A> =>
     Effect.map(Clock.monotonicTimeNanos, (nanos) => act(Number(nanos) / 1e9))
 
   return {
-    failed: (address) => atNow((now) => charge(address, now, false)),
-    admit: (address) => atNow((now) => charge(address, now, true)),
-    forgive: (address) =>
-      atNow((now) => {
-        const own = bucketOf(address, now)
-        own.tokens = Math.min(perAddress.burst, own.tokens + 1)
-        all.tokens = Math.min(inAll.burst, all.tokens + 1)
-        failures -= 1
+    failed: (address, user) => atNow((now) => charge(networkOf(address), user, now, false)),
+    admit: (address) => atNow((now) => charge(networkOf(address), undefined, now, true)),
+    forgive: (address) => atNow((now) => forgive(networkOf(address), undefined, now)),
+    admitUser: (address, user) =>
+      atNow((now): Admission => {
+        const network = networkOf(address)
+        const pair = pairs.of(pairOf(network, user), now)
+        if (pair.tokens < 1) {
+          limited += 1
+          return { _tag: "limited", retryAfterSeconds: retryAfter(pair) }
+        }
+        pair.take()
+        const charged = charge(network, user, now, true)
+        return charged.limited ? { _tag: "doubtful", retryAfterSeconds: charged.retryAfterSeconds } : admitted
       }),
-    stats: () => ({ addresses: buckets.size, failures, limited })
+    forgiveUser: (address, user, admission) =>
+      atNow((now) => {
+        if (admission._tag === "limited") return
+        const network = networkOf(address)
+        pairs.of(pairOf(network, user), now).giveBack()
+        if (admission._tag === "admitted") forgive(network, user, now)
+        else limited -= 1
+      }),
+    stats: () => ({ addresses: networks.size, failures, limited })
   }
 }
+
+const retryAfter = (...spent: ReadonlyArray<Bucket | undefined>): number =>
+  Math.max(1, Math.ceil(Math.max(...spent.map((bucket) => bucket?.wait ?? 0))))

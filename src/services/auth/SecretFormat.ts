@@ -24,7 +24,7 @@ export interface Argon2id {
   readonly p: number
 }
 
-interface SlowForm {
+export interface SlowForm {
   readonly cost: Scrypt | Argon2id
   readonly salt: Uint8Array
   readonly hash: Uint8Array

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import { BasicSecret, type BasicSecretOptions } from "../../../src/services/auth/BasicSecret.ts"
+import { SlowHash } from "../../../src/services/auth/SlowHash.ts"
 import { Disk } from "../../../src/services/files/Disk.ts"
 import {
   diskFull,
@@ -37,7 +38,11 @@ const scryptOf = (secret: string) => {
 
 const open = (options: Partial<BasicSecretOptions> & { readonly path: string }, disk: Layer.Layer<Disk> = Disk.layer) =>
   Effect.map(
-    Layer.build(BasicSecret.layer({ salt: ours("pepper"), format: "sha256", ...options }).pipe(Layer.provide(disk))),
+    Layer.build(
+      BasicSecret.layer({ salt: ours("pepper"), format: "sha256", ...options }).pipe(
+        Layer.provide([disk, SlowHash.layer])
+      )
+    ),
     (context) => Context.get(context, BasicSecret)
   )
 
