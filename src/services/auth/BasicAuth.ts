@@ -18,6 +18,7 @@ import * as Layer from "effect/Layer"
 import { type BasicCredentials, parseBasic } from "./Authorization.ts"
 import { BasicSecret } from "./BasicSecret.ts"
 import { type Charge, FailureThrottle } from "./FailureThrottle.ts"
+import { queueFullRetrySeconds } from "./SlowHash.ts"
 
 export type Outcome =
   /** `secretVersion` is for `BasicSecret.set`: only while that secret is in force may it be replaced. */
@@ -83,9 +84,6 @@ const adminUser = Buffer.from("admin")
 
 /** The name is public: how long this takes tells nothing. */
 const isAdmin = (user: Uint8Array): boolean => adminUser.equals(user)
-
-/** The hashes in line before are done by then. */
-const queueFullRetrySeconds = 3
 
 const unauthorized: Outcome = { _tag: "unauthorized" }
 const open = (secretVersion: number): Outcome => ({ _tag: "open", secretVersion })

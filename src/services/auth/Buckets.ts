@@ -2,6 +2,7 @@
  * Token buckets by key, in a bounded table: the one longest unused goes first, and comes back full. Not for secrets: how
  * long a look-up takes tells whether a key is known. Times are seconds of the monotonic clock.
  */
+import { RecentMap } from "./RecentMap.ts"
 
 export interface Rate {
   readonly burst: number
@@ -46,13 +47,11 @@ export class Bucket {
 
 export class Buckets {
   readonly #rate: Rate
-  readonly #max: number
-  // A Map keeps the order of insertion: used buckets are inserted anew, the first is the one longest unused.
-  readonly #byKey = new Map<string, Bucket>()
+  readonly #byKey: RecentMap<Bucket>
 
   constructor(rate: Rate, max: number) {
     this.#rate = rate
-    this.#max = max
+    this.#byKey = new RecentMap(max)
   }
 
   get size(): number {
@@ -60,16 +59,10 @@ export class Buckets {
   }
 
   of(key: string, now: number): Bucket {
-    const bucket = this.#byKey.get(key) ?? new Bucket(this.#rate, now)
-    this.#byKey.delete(key)
-    this.#byKey.set(key, bucket)
-    if (this.#byKey.size > this.#max) {
-      for (const longestUnused of this.#byKey.keys()) {
-        this.#byKey.delete(longestUnused)
-        break
-      }
-    }
-    bucket.refill(now)
+    const known = this.#byKey.get(key)
+    known?.refill(now)
+    const bucket = known ?? new Bucket(this.#rate, now)
+    if (known === undefined) this.#byKey.set(key, bucket)
     return bucket
   }
 }

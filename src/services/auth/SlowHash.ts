@@ -21,6 +21,9 @@ const atATime = 2
 /** At about 100 ms each and two at a time the last of them waits three seconds, as long as a client is patient. */
 const waitingMax = 64
 
+/** For whoever finds no place: those in line before are done by then. */
+export const queueFullRetrySeconds = 3
+
 /** OWASP's advice for each; about 70 and 400 ms on a slow core. */
 export const argon2idCost: Argon2id = { _tag: "argon2id", m: 19_456, t: 2, p: 1 }
 export const scryptCost: Scrypt = { _tag: "scrypt", ln: 15, r: 8, p: 3 }

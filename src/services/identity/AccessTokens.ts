@@ -3,8 +3,14 @@
  * claims, and held against the snapshot of the identity store: the user, its roles of now, and whether the login has ended.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type { IdentityUnavailable, User } from "./IdentityStore.ts"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { CurrentConfig } from "../config/CurrentConfig.ts"
+import type { Checked } from "./claims.ts"
+import { IdentityStore, type IdentityUnavailable, type Snapshot, type User } from "./IdentityStore.ts"
+import { Jwts } from "./Jwts.ts"
+import { bearerOf } from "./standing.ts"
 
 export interface AccessClaims {
   readonly user: string
@@ -20,6 +26,13 @@ export type Verified =
   /** For the audit log: `the signature is wrong`, `it has expired`, `its login has ended`; and whose it says it is. */
   | { readonly _tag: "invalid"; readonly reason: string; readonly claimed: string | undefined }
 
+/** `auth.jwt_secret` signs, which only the configuration can change (HTTP 409). */
+export class KeyConfigured extends Schema.TaggedError<KeyConfigured>()("KeyConfigured", {}) {
+  override get message() {
+    return "auth.jwt_secret signs the tokens: it is replaced in the configuration"
+  }
+}
+
 export class AccessTokens extends Context.Service<
   AccessTokens,
   {
@@ -32,6 +45,52 @@ export class AccessTokens extends Context.Service<
       IdentityUnavailable
     >
     /** Makes a key that signs from now on; the tokens of the one before count until they expire. Its kid. */
-    readonly rotate: Effect.Effect<string, IdentityUnavailable>
+    readonly rotate: Effect.Effect<string, KeyConfigured | IdentityUnavailable>
   }
->()("systemapi/services/identity/AccessTokens") {}
+>()("systemapi/services/identity/AccessTokens") {
+  static readonly layer = Layer.effect(
+    AccessTokens,
+    Effect.gen(function* () {
+      const config = yield* CurrentConfig
+      const jwts = yield* Jwts
+      const store = yield* IdentityStore
+
+      const heldAgainst = (snapshot: Snapshot, checked: Checked): Verified => {
+        if (checked._tag === "invalid") return checked
+        const { expiresAt, issuedAt, jti, sid: session, sub } = checked.claims
+        const bearer = bearerOf(snapshot, checked.claims, config.get().auth.development_users)
+        if (bearer._tag === "none") return { _tag: "invalid", reason: bearer.reason, claimed: sub }
+        return { _tag: "valid", claims: { user: sub, jti, session, issuedAt, expiresAt }, user: bearer.user }
+      }
+
+      const verifyIn = (snapshot: Snapshot, token: string): Effect.Effect<Verified> =>
+        Effect.mapEager(jwts.verify("at+jwt", token, snapshot), (checked) => heldAgainst(snapshot, checked))
+
+      return AccessTokens.of({
+        verify: (token) => {
+          const snapshot = store.current()
+          return snapshot === undefined
+            ? Effect.flatMap(store.fresh, (fresh) => verifyIn(fresh, token))
+            : verifyIn(snapshot, token)
+        },
+        issue: ({ name, roles }, session) =>
+          jwts.sign({
+            kind: "at+jwt",
+            user: name,
+            session,
+            lifeSeconds: config.get().auth.token_expiry_s,
+            more: { role: roles[0] ?? "", ...(roles.length > 1 ? { roles } : {}) }
+          }),
+        jwks: Effect.map(jwts.keys, (keys) => ({
+          keys: keys
+            .filter(({ alg }) => alg === "EdDSA")
+            .map(({ alg, kid, verifying }) => ({ ...verifying.export({ format: "jwk" }), kid, alg, use: "sig" }))
+        })),
+        rotate: Effect.suspend((): Effect.Effect<string, KeyConfigured | IdentityUnavailable> => {
+          const { jwt_algorithm, jwt_secret } = config.get().auth
+          return jwt_secret !== undefined && jwt_algorithm === "HS256" ? Effect.fail(new KeyConfigured()) : jwts.rotate
+        })
+      })
+    })
+  )
+}
