@@ -52,7 +52,9 @@ export class LoginRefused extends Schema.TaggedError<LoginRefused>()("LoginRefus
 export class RefreshRefused extends Schema.TaggedError<RefreshRefused>()("RefreshRefused", {
   reason: Schema.String,
   /** Whose it was, where that is known. */
-  user: Schema.UndefinedOr(Schema.String)
+  user: Schema.UndefinedOr(Schema.String),
+  /** Somebody has it who should not, or the same one twice: the login has ended by this. */
+  reused: Schema.Boolean
 }) {
   override get message() {
     return "The refresh token is not valid"
@@ -127,7 +129,7 @@ export class Sessions extends Context.Service<
             case "rotated":
               return { ...pair, user: sub }
             case "reused":
-              return yield* refused("it was used before: its login has ended by this", sub)
+              return yield* refused("it was used before: its login has ended by this", sub, true)
             case "unknown":
               return yield* refused("its login has ended", sub)
           }
@@ -145,4 +147,5 @@ export class Sessions extends Context.Service<
 
 const hashOf = (token: string): Uint8Array => createHash("sha256").update(token).digest()
 
-const refused = (reason: string, user: string | undefined) => new RefreshRefused({ reason, user })
+const refused = (reason: string, user: string | undefined, reused = false) =>
+  new RefreshRefused({ reason, user, reused })
