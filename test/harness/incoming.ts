@@ -12,6 +12,6 @@ export const incoming = (target: string, init: RequestInit = {}): Incoming => {
     address: "",
     peer: undefined,
     isRepeated: () => false,
-    body: Stream.mapError(request.stream, () => new BodyBroken())
+    body: init.body === undefined ? Stream.empty : Stream.mapError(request.stream, () => new BodyBroken())
   }
 }

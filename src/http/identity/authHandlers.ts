@@ -61,7 +61,8 @@ export const makeAuthHandlers = ({ passwords, recorder, sessions, store }: AuthS
     const { refresh_token } = yield* readRefresh(call)
     const pair = yield* Effect.mapError(sessions.refresh(refresh_token), (error) => {
       if (error._tag === "IdentityUnavailable") return identityFailure(error)
-      recorder.record(call, "refresh", "refused", { on: error.user, detail: error.reason })
+      const action = error.reused ? "session.reused" : "refresh"
+      recorder.record(call, action, "refused", { on: error.user, detail: error.reason })
       return refused(call, error)
     })
     recorder.record(call, "refresh", "succeeded", { on: pair.user, who: pair.user, kind: "user" })

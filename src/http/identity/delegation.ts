@@ -8,6 +8,7 @@
 import type { Snapshot, User } from "../../services/identity/IdentityStore.ts"
 import type { Principal } from "../../services/identity/Principal.ts"
 import type { Roles } from "../../services/identity/Roles.ts"
+import { isDevelopmentUser } from "../../services/identity/standing.ts"
 
 /** The first of the grants that the principal does not have; undefined: it has all of them. */
 export const beyond = ({ permissions }: Principal, grants: Iterable<string>): string | undefined => {
@@ -19,8 +20,12 @@ export const beyond = ({ permissions }: Principal, grants: Iterable<string>): st
 export const roleBeyond = (principal: Principal, roles: Roles, names: ReadonlyArray<string>): string | undefined =>
   names.find((name) => beyond(principal, roles.grants([name]).grants) !== undefined)
 
-const administers = (roles: Roles, { disabled, passwordHash, roles: names }: User): boolean =>
-  !disabled && passwordHash !== undefined && roles.grants(names).includes("*")
+/** Development users do not: they are gone with a line of the configuration. */
+const administers = (roles: Roles, user: User): boolean =>
+  !user.disabled &&
+  user.passwordHash !== undefined &&
+  !isDevelopmentUser(user) &&
+  roles.grants(user.roles).includes("*")
 
 /** Whether nobody could administer any more once `user` is `next` (undefined: gone). */
 export const locksOut = (

@@ -1,4 +1,5 @@
 /** What the errors of users, tokens and logins are over HTTP. */
+import type { KeyConfigured } from "../../services/identity/AccessTokens.ts"
 import type { AlreadyThere, IdentityUnavailable, NotThere, TooMany } from "../../services/identity/IdentityStore.ts"
 import type { LoginLimited, PasswordRefused } from "../../services/identity/Sessions.ts"
 import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
@@ -9,13 +10,14 @@ const retrySoon = { "retry-after": "1" }
 export const invalid = (message: string): HttpFailure => failure(400, message, undefined, "VALIDATION_ERROR")
 
 export const identityFailure = (
-  error: IdentityUnavailable | AlreadyThere | NotThere | TooMany | LoginLimited | PasswordRefused
+  error: IdentityUnavailable | AlreadyThere | NotThere | TooMany | KeyConfigured | LoginLimited | PasswordRefused
 ): HttpFailure => {
   switch (error._tag) {
     case "IdentityUnavailable":
       return error.full ? failure(507, error.message) : failure(503, error.message, retrySoon)
     case "AlreadyThere":
     case "TooMany":
+    case "KeyConfigured":
       return failure(409, error.message)
     case "NotThere":
       return failure(404, error.message)

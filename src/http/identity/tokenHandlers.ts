@@ -48,6 +48,15 @@ export const makeTokenHandlers = ({ recorder, serviceTokens, store }: TokenServi
       const fault = grantFault(grant)
       if (fault !== undefined) return yield* invalid(`permissions: ${JSON.stringify(grant)} ${fault}`)
     }
+    const owner = ownerOf(principal)
+    if (owner === undefined) {
+      return yield* recorder.forbid(
+        call,
+        "token.created",
+        name,
+        `${principal.id} is no user: service tokens are made by users, who answer for them, and at the console`
+      )
+    }
     const lacking = beyond(principal, permissions)
     if (lacking !== undefined) {
       return yield* recorder.forbid(
@@ -73,7 +82,7 @@ export const makeTokenHandlers = ({ recorder, serviceTokens, store }: TokenServi
         call,
         "token.created",
         (made) => ({ on: made.token.id, detail: `${name}: ${permissions.join(", ")}` }),
-        serviceTokens.create({ name, permissions, expiresInSeconds: lifetime, owner: principal.owner })
+        serviceTokens.create({ name, permissions, expiresInSeconds: lifetime, owner })
       ),
       identityFailure
     )
@@ -93,6 +102,15 @@ export const makeTokenHandlers = ({ recorder, serviceTokens, store }: TokenServi
   })
 
   return { listTokens, createToken, revokeToken }
+}
+
+/**
+ * The user that answers for a token made by this principal: it stops with that user's rights. Who came in by the System
+ * API's password, a certificate, a socket or a token of the console has none.
+ */
+const ownerOf = ({ id, kind, owner }: Principal): string | undefined => {
+  if (kind === "user") return id
+  return kind === "token" && owner !== id ? owner : undefined
 }
 
 const mayManage = ({ owner, permissions }: Principal, token: ServiceToken): boolean =>

@@ -155,7 +155,10 @@ describe("the docs page", () => {
   it("has every operation, and needs nothing from anywhere", () => {
     const page = docsPage()
     for (const { description, method, path, summary } of operations) {
-      assert.include(page, description.replaceAll(/[&<>"']/gu, (c) => `&${entities[c] ?? ""};`))
+      assert.include(
+        page,
+        description.replaceAll(/[&<>"']/gu, (c) => `&${entities[c] ?? ""};`)
+      )
       assert.include(page, `<span class="method">${method}</span> <code>${path}</code>`)
       assert.include(page, `<strong>${summary.replaceAll("'", "&#39;")}.</strong>`)
     }

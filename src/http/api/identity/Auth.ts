@@ -5,7 +5,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { identityEndpoints } from "../endpoints.ts"
-import { bodyErrors, changeErrors, Forbidden, readErrors, TooManyRequests, Unauthorized } from "./errors.ts"
+import { bodyErrors, changeErrors, Conflict, Forbidden, readErrors, TooManyRequests, Unauthorized } from "./errors.ts"
 import { Login, Logout, PasswordChange, Refresh } from "./inputs.ts"
 
 const { auth } = identityEndpoints
@@ -97,9 +97,12 @@ export class AuthGroup extends HttpApiGroup.make("auth")
     }).annotate(OpenApi.Summary, "Keys that sign tokens, the newest first; never the keys themselves"),
     HttpApiEndpoint.post("rotateKey", auth.rotateKey.path, {
       success: Schema.Struct({ kid: Schema.String }),
-      error: [...changeErrors]
+      error: [Conflict, ...changeErrors]
     })
       .annotate(OpenApi.Summary, "Sign with a new key from now on")
-      .annotate(OpenApi.Description, "Tokens that the key before has signed count until they expire.")
+      .annotate(
+        OpenApi.Description,
+        "Tokens that the key before has signed count until they expire. 409 where the configuration gives the key."
+      )
   )
   .annotate(OpenApi.Description, "Logins, and the keys behind them") {}

@@ -52,8 +52,8 @@ export class TokensGroup extends HttpApiGroup.make("tokens")
       .annotate(OpenApi.Summary, "Create a service token")
       .annotate(
         OpenApi.Description,
-        "For a program. Its permissions must be within those of whoever makes it, and one that a service token makes " +
-          "does not outlive that."
+        "For a program. Made by users, who answer for it: it never does more than its owner may at that moment. Its " +
+          "permissions must be within those of whoever makes it, and one that a service token makes does not outlive that."
       ),
     HttpApiEndpoint.delete("revokeToken", tokens.revokeToken.path, {
       params: { token: Schema.String },
