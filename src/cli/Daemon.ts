@@ -40,7 +40,9 @@ import { CurrentRoles } from "../services/identity/CurrentRoles.ts"
 import { Instance } from "../services/Instance.ts"
 import * as ProcessLog from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
+import * as StoredIdentities from "../services/identity/StoredIdentities.ts"
 import type { EventStorage } from "../services/storage/EventStorage.ts"
+import type { IdentityStorage } from "../services/storage/IdentityStorage.ts"
 
 export interface DaemonOptions {
   readonly config: Config
@@ -50,10 +52,10 @@ export interface DaemonOptions {
 }
 
 /** Where the daemon touches the machine. */
-export type Platform = EventStorage | Spawner | Disk | Fifo | FileSystem
+export type Platform = EventStorage | IdentityStorage | Spawner | Disk | Fifo | FileSystem
 
 /** The storage comes from outside: its thread is started before this module is loaded. */
-export const platform = <E>(storage: Layer.Layer<EventStorage, E>): Layer.Layer<Platform, E> =>
+export const platform = <E>(storage: Layer.Layer<EventStorage | IdentityStorage, E>): Layer.Layer<Platform, E> =>
   Layer.mergeAll(storage, SpawnerWorker.layerWorker, Disk.layer, Fifo.layer, NodeFileSystem.layer)
 
 export class Daemon extends Context.Service<Daemon, { readonly listeners: ReadonlyArray<BoundListener> }>()(
@@ -146,7 +148,7 @@ const writtenPaths = ({ file_uploads, general, listeners: configured }: Config):
 export const layer = (options: DaemonOptions) => {
   const { config } = options
   const auth = Authenticator.layer.pipe(Layer.provideMerge(BasicAuth.layer), Layer.provideMerge(basicSecret(config)))
-  const foundation = telemetry(options).pipe(Layer.provideMerge(base(options)))
+  const foundation = Layer.merge(telemetry(options), StoredIdentities.layer).pipe(Layer.provideMerge(base(options)))
   const log = Layer.mergeAll(eventLog(config), auth).pipe(Layer.provideMerge(foundation))
   const commands = Layer.mergeAll(CommandExecutor.layer, Uploads.layer).pipe(Layer.provideMerge(log))
   const work = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))

@@ -11,10 +11,19 @@ import * as Layer from "effect/Layer"
 import type * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import { Supervisor } from "../actors/kernel/Supervisor.ts"
+import type { Config } from "../services/config/Config.ts"
 import { load } from "../services/config/ConfigFile.ts"
 import * as EventStorageWorker from "../services/storage/EventStorageWorker.ts"
+import * as IdentityStorageWorker from "../services/storage/IdentityStorageWorker.ts"
+import { StorageWorker } from "../services/storage/StorageWorker.ts"
 import type { ServeOptions } from "./argv.ts"
 import { version } from "./version.ts"
+
+/** The event log and the identities, in one thread. */
+const storages = ({ auth: { identity_path: identityPath }, store: { directory } }: Config) =>
+  Layer.mergeAll(EventStorageWorker.layer(directory), IdentityStorageWorker.layer(identityPath)).pipe(
+    Layer.provide(StorageWorker.layer({ directory, identityPath }))
+  )
 
 export const serve = Effect.fn("serve")(function* (
   { config: path, flags }: ServeOptions,
@@ -25,10 +34,7 @@ export const serve = Effect.fn("serve")(function* (
   for (const warning of warnings) yield* Console.error(`warning: ${warning}`)
   // A scope that is there before all others: the store is closed when everything else has ended.
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const opening = yield* Effect.forkScoped(
-    Layer.buildWithScope(EventStorageWorker.layerWorker(config.store.directory), scope),
-    { startImmediately: true }
-  )
+  const opening = yield* Effect.forkScoped(Layer.buildWithScope(storages(config), scope), { startImmediately: true })
   const storage = Layer.effectContext(Fiber.join(opening))
   const Daemon = yield* Effect.promise(() => import("./Daemon.ts"))
   const options = { config, version: version(), source }

@@ -20,6 +20,8 @@ import { load } from "../../src/services/config/ConfigFile.ts"
 import { EventLog } from "../../src/services/events/EventLog.ts"
 import { Fifo } from "../../src/services/fifo/Fifo.ts"
 import { Disk } from "../../src/services/files/Disk.ts"
+import type { IdentityStorage, IdentityUnusable } from "../../src/services/storage/IdentityStorage.ts"
+import * as IdentityStorageHere from "../../src/services/storage/IdentityStorageHere.ts"
 import type { EventStorage, StoreUnusable } from "../../src/services/storage/EventStorage.ts"
 import * as EventStorageWorker from "../../src/services/storage/EventStorageWorker.ts"
 import { mockProcessLog } from "./mocks.ts"
@@ -33,6 +35,7 @@ export interface HarnessOptions {
   /** Whole sections. */
   readonly sections?: string
   readonly storage?: Layer.Layer<EventStorage, StoreUnusable>
+  readonly identities?: Layer.Layer<IdentityStorage, IdentityUnusable>
   readonly spawner?: Layer.Layer<Spawner>
   readonly disk?: Layer.Layer<Disk>
   readonly fifo?: Layer.Layer<Fifo>
@@ -60,8 +63,9 @@ ${options.sections ?? ""}
   yield* Effect.promise(() => writeFile(path, text))
   const { config } = yield* load(path, {})
   const daemonOptions: Daemon.DaemonOptions = { config, version: "0.0.0-test", source: { path, env: {}, flags: {} } }
-  const platform: Layer.Layer<Daemon.Platform, StoreUnusable> = Layer.mergeAll(
+  const platform: Layer.Layer<Daemon.Platform, StoreUnusable | IdentityUnusable> = Layer.mergeAll(
     options.storage ?? EventStorageWorker.layerWorker(config.store.directory),
+    options.identities ?? IdentityStorageHere.layerAt(config.auth.identity_path),
     options.spawner ?? SpawnerWorker.layerWorker,
     options.disk ?? Disk.layer,
     options.fifo ?? Fifo.layer,

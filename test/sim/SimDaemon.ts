@@ -43,10 +43,12 @@ import { FileUploads } from "../../src/services/files/FileUploads.ts"
 import { cleanLeftovers } from "../../src/services/files/Leftovers.ts"
 import { Uploads } from "../../src/services/files/Uploads.ts"
 import { CurrentRoles } from "../../src/services/identity/CurrentRoles.ts"
+import * as StoredIdentities from "../../src/services/identity/StoredIdentities.ts"
 import { Instance } from "../../src/services/Instance.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { EventStorage } from "../../src/services/storage/EventStorage.ts"
+import type { IdentityStorage } from "../../src/services/storage/IdentityStorage.ts"
 import type { Spawner } from "../../src/services/commands/Spawner.ts"
 import { mockProcessLog } from "../harness/mocks.ts"
 import { type Setup, secretPath, uploadPaths } from "./Setup.ts"
@@ -54,6 +56,7 @@ import type { Process } from "./World.ts"
 
 export interface Machine {
   readonly storage: Layer.Layer<EventStorage>
+  readonly identities: Layer.Layer<IdentityStorage>
   readonly spawner: Layer.Layer<Spawner>
   readonly disk: Layer.Layer<Disk>
   readonly fifo: Layer.Layer<Fifo>
@@ -145,6 +148,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     replace(EventStorage, machine.storage, replaced.storage),
     replace(Disk, machine.disk, replaced.disk),
     replace(Fifo, machine.fifo, replaced.fifo),
+    machine.identities,
     machine.spawner,
     FileSystem.layerNoop({})
   )
@@ -155,6 +159,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     Layer.provideMerge(secret)
   )
   const log = Layer.mergeAll(replace(EventLog, EventStore.layer({ recent }), replaced.log), auth).pipe(
+    Layer.provideMerge(StoredIdentities.layer),
     Layer.provideMerge(base)
   )
   const executor = replace(Executor, CommandExecutor.layer, replaced.executor)

@@ -17,6 +17,7 @@ import { SecretModel } from "./SecretModel.ts"
 import { pipePaths, rereadOf, type Setup, secretFileOf, secretPath, setupOf } from "./Setup.ts"
 import { type Replaced, type RunningDaemon, startDaemon } from "./SimDaemon.ts"
 import { SimDisk } from "./SimDisk.ts"
+import { SimIdentities } from "./SimIdentities.ts"
 import { SimFifo } from "./SimFifo.ts"
 import { SimSpawner } from "./SimSpawner.ts"
 import { SimStorage } from "./SimStorage.ts"
@@ -40,6 +41,7 @@ export class Simulation {
   readonly trace = new Trace(this.world)
   readonly judge = new Judge()
   readonly storage: SimStorage
+  readonly identities = new SimIdentities()
   readonly disk: SimDisk
   readonly fifo: SimFifo
   readonly spawner: SimSpawner
@@ -127,6 +129,7 @@ export class Simulation {
       owner,
       machine: {
         storage: this.storage.layer(owner),
+        identities: this.identities.layer,
         spawner: this.spawner.layer(owner),
         disk: this.disk.layer(owner),
         fifo: this.fifo.layer(owner)

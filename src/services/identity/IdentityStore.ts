@@ -7,22 +7,13 @@
  * request. Each change is one transaction, durable when it has succeeded; what it says of a state it depends on (a refresh
  * token not used yet, an approval still pending) is decided within it.
  *
- * Bounds: `usersMax`, `tokensMax`, `keysMax`, `approvalsMax`; of logins, `sessionsMax` for each user, the oldest ends first. What has
+ * Bounds: those of bounds.ts; of logins, `sessionsMax` for each user, the oldest ends first. What has
  * expired is removed by `prune`.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-
-/** The operators of a fleet, many times over; all of them are held in memory. */
-export const usersMax = 10_000
-export const tokensMax = 10_000
-/** Devices and scripts of one user that are logged in. */
-export const sessionsMax = 100
-export const approvalsMax = 1000
-/** The one that signs, and those before it whose tokens still live. */
-export const keysMax = 16
 
 export interface User {
   /** `userNamePattern`. */
@@ -92,6 +83,7 @@ export interface Snapshot {
   readonly users: ReadonlyMap<string, User>
   /** By id; revoked ones are among them until they are pruned. */
   readonly tokens: ReadonlyMap<string, ServiceToken>
+  /** In the order in which they were made; of each algorithm one is not retired. */
   readonly keys: ReadonlyArray<SigningKey>
   /** Sessions that have ended and access tokens (`jti`) that were revoked, while tokens of theirs could still live. */
   readonly endedSessions: ReadonlySet<string>
@@ -110,7 +102,7 @@ export interface NewSession {
 
 export interface Rotation {
   readonly session: string
-  /** SHA-256 of the refresh token shown. */
+  /** SHA-256 of the refresh token shown, whose signature says that it is one of this session. */
   readonly shown: Uint8Array
   /** SHA-256 of the one that takes its place. */
   readonly next: Uint8Array
@@ -122,7 +114,7 @@ export interface Rotation {
 
 export type Rotated =
   | { readonly _tag: "rotated"; readonly user: string }
-  /** It had been used: the session has ended by this. */
+  /** It is one of this session's that had been used before: the session has ended by this. */
   | { readonly _tag: "reused"; readonly user: string }
   /** No such session or token, or it has ended or expired. */
   | { readonly _tag: "unknown" }
@@ -166,6 +158,12 @@ export interface UserChange {
   readonly endSessions?: boolean
 }
 
+export interface ConsoleNote {
+  readonly id: number
+  /** JSON of what `systemapi user`, `token` or `key` did (ConsoleAct). */
+  readonly text: string
+}
+
 type Done<A, E = never> = Effect.Effect<A, E | IdentityUnavailable>
 
 export class IdentityStore extends Context.Service<
@@ -173,7 +171,7 @@ export class IdentityStore extends Context.Service<
   {
     /** The snapshot, if nobody has changed the file since it was read. */
     readonly current: () => Snapshot | undefined
-    /** The snapshot as of now; an effect already done where `current` has it. */
+    /** The snapshot as of now. What must not start a fiber asks `current` first. */
     readonly fresh: Effect.Effect<Snapshot, IdentityUnavailable>
 
     readonly createUser: (user: User) => Done<void, AlreadyThere | TooMany>
@@ -193,7 +191,7 @@ export class IdentityStore extends Context.Service<
     /** Revokes one access token. */
     readonly revokeAccess: (jti: string, until: number) => Done<void>
 
-    /** Adds a key that signs from now on; the one before is retired and counts until `overlapUntil`. */
+    /** Adds a key that signs from now on; the one of its algorithm before is retired and counts until `overlapUntil`. */
     readonly addKey: (key: SigningKey, overlapUntil: number) => Done<void>
 
     readonly createApproval: (approval: Approval) => Done<void, TooMany>
@@ -207,5 +205,10 @@ export class IdentityStore extends Context.Service<
 
     /** Removes what has expired: a bounded number, `true` when there is more. */
     readonly prune: (now: number) => Done<boolean>
+
+    /** What commands at the console did that the audit log does not have yet: the oldest ones. */
+    readonly notes: Done<ReadonlyArray<ConsoleNote>>
+    /** Once the audit log has those up to this id. */
+    readonly forgetNotes: (through: number) => Done<void>
   }
 >()("systemapi/services/identity/IdentityStore") {}

@@ -101,7 +101,7 @@ const versionOf = (db: DatabaseSync): number => {
 /** No room for the index that is shared (`store.sqlite-shm`). */
 const SQLITE_IOERR_SHMSIZE = 4874
 
-const isNoRoomForIndex = (error: unknown): boolean =>
+export const isNoRoomForIndex = (error: unknown): boolean =>
   error instanceof Error && "errcode" in error && error.errcode === SQLITE_IOERR_SHMSIZE
 
 /** For readers beside a running daemon: never writes, sees what is committed. */

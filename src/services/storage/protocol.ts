@@ -4,6 +4,15 @@
  */
 import type { SeqRange } from "../events/Event.ts"
 import type { LogBounds, RetainLimits, RetainResult } from "../events/EventLog.ts"
+import type { IdentityAnswer, IdentityRequest } from "./identity/commands.ts"
+
+/** What the worker opens. */
+export interface StoragePlaces {
+  /** Of the event store. */
+  readonly directory: string
+  /** Of the identity file, opened at the first request for it; undefined: there will be none. */
+  readonly identityPath: string | undefined
+}
 
 /** Events of one writer that follow each other. */
 interface WireEvents {
@@ -55,6 +64,7 @@ export type StorageRequest =
   | { readonly tag: "scan"; readonly id: number; readonly range: ScanRange }
   | { readonly tag: "retain"; readonly id: number; readonly limits: RetainLimits }
   | { readonly tag: "state"; readonly id: number }
+  | { readonly tag: "identity"; readonly id: number; readonly request: IdentityRequest }
   | { readonly tag: "close"; readonly id: number }
 
 export interface Appended {
@@ -83,7 +93,13 @@ export interface Retained extends RetainResult {
  */
 export type StorageFaultKind = "full" | "busy" | "corrupt" | "failed" | "lost"
 
-export type StorageValue = Appended | ScanResult | Retained | StoreState | { readonly tag: "closed" }
+export type StorageValue =
+  | Appended
+  | ScanResult
+  | Retained
+  | StoreState
+  | { readonly tag: "identity"; readonly answer: IdentityAnswer }
+  | { readonly tag: "closed" }
 
 export type StorageAnswer =
   | { readonly tag: "opened"; readonly state: StoreState }

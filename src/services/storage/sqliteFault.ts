@@ -1,4 +1,5 @@
 /** What a failure of SQLite means for us, by its result code (https://sqlite.org/rescode.html). */
+import { errnoCode, errnoText } from "../errno.ts"
 import { ForeignStore, StoreRemoved } from "./openStore.ts"
 import type { StorageFaultKind } from "./protocol.ts"
 
@@ -6,6 +7,9 @@ export interface StorageFault {
   readonly kind: StorageFaultKind
   readonly reason: string
 }
+
+/** Of making a file, which SQLite has no part in. */
+const noRoom: ReadonlySet<string | undefined> = new Set(["ENOSPC", "EDQUOT", "EROFS"])
 
 const SQLITE_BUSY = 5
 const SQLITE_READONLY = 8
@@ -21,6 +25,7 @@ export const faultOf = (error: unknown): StorageFault => {
   const reason = error instanceof Error ? error.message : String(error)
   if (error instanceof ForeignStore) return { kind: "corrupt", reason }
   if (error instanceof StoreRemoved) return { kind: "full", reason }
+  if (noRoom.has(errnoCode(error))) return { kind: "full", reason: errnoText(error) }
   const code = resultCode(error)
   if (code === SQLITE_IOERR_WRITE || code === SQLITE_IOERR_TRUNCATE)
     return { kind: "full", reason: "the disk refuses writes" }

@@ -1,14 +1,15 @@
 /**
- * The storage worker: owns the SQLite connection, so that an fsync of milliseconds stops nobody. Serves requests one by
- * one, in order. Opens the store before anything else and says how that went; ends itself when its connection can no
- * longer be trusted.
+ * The storage worker: owns the SQLite connections, so that an fsync of milliseconds stops nobody. Serves requests one by
+ * one, in order. Opens the event store before anything else and says how that went; ends itself when that connection can
+ * no longer be trusted. The identity file is opened when it is asked for, and what befalls it is its own (IdentityFile).
  */
 import { statSync } from "node:fs"
 import type { DatabaseSync } from "node:sqlite"
 import { parentPort, workerData } from "node:worker_threads"
 import { EventTable } from "./EventTable.ts"
 import { lockStore, makeStoreDirectory, openStore, storeFile, StoreRemoved } from "./openStore.ts"
-import type { StorageAnswer, StorageRequest, StorageValue } from "./protocol.ts"
+import { IdentityFile } from "./identity/IdentityFile.ts"
+import type { StorageAnswer, StoragePlaces, StorageRequest, StorageValue } from "./protocol.ts"
 import { faultOf } from "./sqliteFault.ts"
 
 const port = parentPort
@@ -16,11 +17,18 @@ if (port === null) throw new Error("storage.worker is started by the daemon, as 
 
 const answer = (message: StorageAnswer) => port.postMessage(message)
 
-const open = (directory: string) => {
+const open = ({ directory, identityPath }: StoragePlaces) => {
   makeStoreDirectory(directory)
   const lock = lockStore(directory)
   const db = openStore(directory)
-  return { lock, db, table: new EventTable(db), file: watchFile(storeFile(directory)), settle: settleOnce(db) }
+  return {
+    lock,
+    db,
+    table: new EventTable(db),
+    file: watchFile(storeFile(directory)),
+    settle: settleOnce(db),
+    identities: identityPath === undefined ? undefined : new IdentityFile(identityPath)
+  }
 }
 
 /**
@@ -55,7 +63,7 @@ const watchFile = (path: string) => {
   }
 }
 
-const serve = ({ db, file, lock, settle, table }: ReturnType<typeof open>) => {
+const serve = ({ db, file, identities, lock, settle, table }: ReturnType<typeof open>) => {
   const perform = (request: StorageRequest): StorageValue => {
     switch (request.tag) {
       case "append":
@@ -69,7 +77,11 @@ const serve = ({ db, file, lock, settle, table }: ReturnType<typeof open>) => {
         return table.retain(request.limits)
       case "state":
         return table.state()
+      case "identity":
+        if (identities === undefined) throw new Error("there is no identity file here")
+        return { tag: "identity", answer: identities.perform(request.request) }
       case "close":
+        identities?.close()
         db.close()
         lock.close()
         return { tag: "closed" }
@@ -82,14 +94,15 @@ const serve = ({ db, file, lock, settle, table }: ReturnType<typeof open>) => {
     } catch (error) {
       const fault = faultOf(error)
       answer({ tag: "fault", id: request.id, ...fault })
-      if (fault.kind === "lost") port.close()
+      if (fault.kind === "lost" && request.tag !== "identity") port.close()
     }
   })
   answer({ tag: "opened", state: table.state() })
 }
 
 try {
-  serve(open(String(workerData)))
+  const places: StoragePlaces = workerData
+  serve(open(places))
 } catch (error) {
   answer({ tag: "open-failed", ...faultOf(error) })
 }
