@@ -3,60 +3,111 @@
  * principal. Which of these ways in there are is up to the listener.
  *
  * Credentials that were sent decide: wrong ones are refused even where the connection's certificate or socket would have
- * been enough, so that nobody acts under another name than the one given.
+ * been enough, so that nobody acts under another name than the one given. A certificate that was shown and does not
+ * stand, because it was revoked since, is refused whatever comes beside it.
+ *
+ * While the System API has no password it is open, as the original is: whoever is not let in by name is let in as
+ * nobody, with the rights that `openGrants` lists, and what was wrong is told where those are not enough.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { CurrentConfig } from "../config/CurrentConfig.ts"
+import { AccessTokens } from "../identity/AccessTokens.ts"
+import { CurrentRoles } from "../identity/CurrentRoles.ts"
+import { IdentityStore } from "../identity/IdentityStore.ts"
+import { Passwords } from "../identity/Passwords.ts"
 import { PermissionSet } from "../identity/Permission.ts"
-import { adminId, anonymousId, type Principal, type Provider } from "../identity/Principal.ts"
+import type { Provider } from "../identity/Principal.ts"
 import { openGrants } from "../identity/Roles.ts"
+import { ServiceTokens } from "../identity/ServiceTokens.ts"
+import { type Attempt, nothingShown, type Outcome, refused, type Surface } from "./Attempt.ts"
 import { BasicAuth } from "./BasicAuth.ts"
-import type { Peer } from "./Peer.ts"
+import { makeBasicProvider } from "./basicProvider.ts"
+import { BasicSecret } from "./BasicSecret.ts"
+import { makeBearerProvider } from "./bearerProvider.ts"
+import { makeCertificateProvider } from "./certificateProvider.ts"
+import { nobody, socketPrincipal } from "./socketProvider.ts"
 
-/** The ways in that one listener offers. */
-export interface Surface {
-  /** The listener's address, as in the configuration. */
-  readonly address: string
-  readonly providers: ReadonlyArray<Provider>
-  /** Of whoever comes in by `socket` or `none`. */
-  readonly roles: ReadonlyArray<string>
-}
+export type { Attempt, Outcome, Refusal, Surface } from "./Attempt.ts"
+export { nobody } from "./socketProvider.ts"
 
-export interface Attempt {
-  readonly authorization: string | undefined
-  /** Of the client; empty where there is none, as on a UNIX socket. */
-  readonly address: string
-  /** Undefined: no certificate was shown. */
-  readonly peer: Peer | undefined
-  readonly surface: Surface
-}
+const make = Effect.gen(function* () {
+  const basic = yield* BasicAuth
+  const clock = yield* Clock.Clock
+  const config = yield* CurrentConfig
+  const roles = yield* CurrentRoles
+  const secret = yield* BasicSecret
+  const byBasic = makeBasicProvider({
+    basic,
+    clock,
+    roles,
+    secret,
+    identities: yield* IdentityStore,
+    passwords: yield* Passwords,
+    hasSecretFile: config.get().general.basic_auth_secret_path !== undefined
+  })
+  const byBearer = makeBearerProvider({
+    roles,
+    secret,
+    accessTokens: yield* AccessTokens,
+    serviceTokens: yield* ServiceTokens
+  })
+  const byCertificate = makeCertificateProvider({
+    clock,
+    roles,
+    secret,
+    entryOf: ({ fingerprint, sans, subject }) =>
+      config
+        .get()
+        .certificates.find(
+          (entry) =>
+            entry.fingerprint === fingerprint ||
+            (entry.san !== undefined && sans.includes(entry.san)) ||
+            entry.subject === subject
+        )
+  })
 
-/** Why somebody is not let in; what was sent is never part of it, but for a user's name. */
-export interface Refusal {
-  /** What was tried; `none`: nothing. */
-  readonly scheme: "none" | "basic" | "bearer" | "certificate"
-  /** RFC 6750, section 3.1. */
-  readonly error: "invalid_token" | "invalid_request" | undefined
-  /** For the audit log, not for the client: `the token has expired`. */
-  readonly reason: string
-  /** Who was claimed, where that is known. */
-  readonly claimed: string | undefined
-}
-
-export type Outcome =
-  | {
-      readonly _tag: "admitted"
-      readonly principal: Principal
-      /** For `BasicSecret.set`: only while that secret is in force may it be replaced. */
-      readonly secretVersion: number
-      /** Of somebody who is let in as nobody, although credentials were sent: the System API without a password. */
-      readonly refusal?: Refusal
+  const byHeader = (attempt: Attempt, authorization: string): Effect.Effect<Outcome> => {
+    switch (schemeOf(authorization)) {
+      case "basic":
+        return offers(attempt.surface, "basic") ? byBasic(attempt) : basicNotOffered
+      case "bearer":
+        return offers(attempt.surface, "bearer") ? byBearer(attempt) : bearerNotOffered
+      default:
+        return unknownScheme
     }
-  | { readonly _tag: "refused"; readonly refusal: Refusal }
-  | { readonly _tag: "limited"; readonly retryAfterSeconds: number }
-  /** What is needed to decide cannot be read at the moment. */
-  | { readonly _tag: "unavailable"; readonly reason: string }
+  }
+
+  const decide = (attempt: Attempt): Effect.Effect<Outcome> => {
+    const { authorization, peer, surface } = attempt
+    if (authorization !== undefined) return byHeader(attempt, authorization)
+    if (peer !== undefined && offers(surface, "certificate")) return Effect.succeed(byCertificate(peer.certificate))
+    if (offers(surface, "socket")) return admitted(socketPrincipal(surface, roles.get(), clock))
+    if (offers(surface, "none")) return admitted(nobody(roles.get().grants(surface.roles), surface.roles))
+    return nothing
+  }
+
+  const admitted = (principal: ReturnType<typeof nobody>): Effect.Effect<Outcome> =>
+    Effect.succeed({ _tag: "admitted", principal, secretVersion: secret.version() })
+
+  const asNobody = (attempt: Attempt, outcome: Outcome): Outcome => {
+    if (outcome._tag === "admitted" || !offers(attempt.surface, "basic")) return outcome
+    if (secret.verifyNow(noPassword) !== "open") return outcome
+    return { _tag: "admitted", principal: openToAll, secretVersion: secret.version(), otherwise: outcome }
+  }
+
+  return Authenticator.of({
+    authenticate: (attempt) => {
+      const { peer } = attempt
+      if (peer?._tag === "refused") {
+        return Effect.succeed(refused("certificate", peer.reason, peer.certificate.subject))
+      }
+      return Effect.mapEager(decide(attempt), (outcome) => asNobody(attempt, outcome))
+    }
+  })
+})
 
 export class Authenticator extends Context.Service<
   Authenticator,
@@ -65,54 +116,21 @@ export class Authenticator extends Context.Service<
     readonly authenticate: (attempt: Attempt) => Effect.Effect<Outcome>
   }
 >()("systemapi/services/auth/Authenticator") {
-  static readonly layer = Layer.effect(
-    Authenticator,
-    Effect.gen(function* () {
-      const basic = yield* BasicAuth
-      const open: Principal = nobody(new PermissionSet(openGrants), [])
-      const admin: Principal = {
-        id: adminId,
-        kind: "basic",
-        roles: ["admin"],
-        permissions: PermissionSet.everything,
-        owner: adminId,
-        provider: "basic",
-        authenticatedAt: 0,
-        credential: undefined,
-        session: undefined,
-        expiresAt: undefined
-      }
-      return Authenticator.of({
-        authenticate: (attempt) =>
-          Effect.mapEager(basic.authenticate(attempt), (outcome): Outcome => {
-            switch (outcome._tag) {
-              case "open":
-                return { _tag: "admitted", principal: open, secretVersion: outcome.secretVersion }
-              case "admin":
-                return { _tag: "admitted", principal: admin, secretVersion: outcome.secretVersion }
-              case "limited":
-                return outcome
-              case "unauthorized":
-                return { _tag: "refused", refusal: nothing }
-            }
-          })
-      })
-    })
-  )
+  static readonly layer = Layer.effect(Authenticator, make)
 }
 
-const nothing: Refusal = { scheme: "none", error: undefined, reason: "no credentials", claimed: undefined }
+const noPassword = new Uint8Array(0)
 
-/** Whoever did not say who. */
-export const nobody = (permissions: PermissionSet, roles: ReadonlyArray<string>): Principal => ({
-  id: anonymousId,
-  kind: "anonymous",
-  roles,
-  permissions,
-  owner: anonymousId,
-  provider: "none",
-  authenticatedAt: 0,
-  credential: undefined,
-  session: undefined,
-  expiresAt: undefined
-})
+const openToAll = nobody(new PermissionSet(openGrants), [])
+
+const nothing: Effect.Effect<Outcome> = Effect.succeed(nothingShown)
+const basicNotOffered: Effect.Effect<Outcome> = Effect.succeed(refused("basic", "this listener takes no passwords"))
+const bearerNotOffered: Effect.Effect<Outcome> = Effect.succeed(refused("bearer", "this listener takes no tokens"))
+const unknownScheme: Effect.Effect<Outcome> = Effect.succeed(refused("none", "a scheme that is not known here"))
+
+const offers = ({ providers }: Surface, provider: Provider): boolean => providers.includes(provider)
+
+const schemeOf = (authorization: string): string => {
+  const end = authorization.indexOf(" ")
+  return (end === -1 ? authorization : authorization.slice(0, end)).toLowerCase()
+}

@@ -1,0 +1,103 @@
+/**
+ * The `Basic` scheme (RFC 7617). The user `admin` has the password of the System API, wherever a file for one is
+ * configured; every other name, and `admin` where none is, is looked for among the stored users.
+ *
+ * While nobody is stored, other names take the way of a wrong password of `admin`: clients of the original, which know
+ * one user and one password, find everything as it was, and no slow hash is spent on them.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { CurrentRoles } from "../identity/CurrentRoles.ts"
+import type { IdentityStore } from "../identity/IdentityStore.ts"
+import type { Passwords } from "../identity/Passwords.ts"
+import { PermissionSet } from "../identity/Permission.ts"
+import { adminId, type Principal } from "../identity/Principal.ts"
+import { type Attempt, nothingShown, type Outcome, refused } from "./Attempt.ts"
+import { parseBasic } from "./Authorization.ts"
+import type { BasicAuth } from "./BasicAuth.ts"
+import type { BasicSecret } from "./BasicSecret.ts"
+import { userPrincipal } from "./userPrincipal.ts"
+
+export interface BasicProviderParts {
+  readonly basic: BasicAuth["Service"]
+  readonly clock: Clock.Clock
+  readonly identities: IdentityStore["Service"]
+  readonly passwords: Passwords["Service"]
+  readonly roles: CurrentRoles["Service"]
+  readonly secret: BasicSecret["Service"]
+  /** Whether a file for the password of the System API is configured. */
+  readonly hasSecretFile: boolean
+}
+
+export type Authenticate = (attempt: Attempt) => Effect.Effect<Outcome>
+
+export const makeBasicProvider = (parts: BasicProviderParts): Authenticate => {
+  const { basic, clock, hasSecretFile, identities, passwords, roles, secret } = parts
+
+  const admin = (): Principal => ({
+    id: adminId,
+    kind: "basic",
+    roles: adminRoles,
+    permissions: PermissionSet.everything,
+    owner: adminId,
+    provider: "basic",
+    authenticatedAt: clock.currentTimeMillisUnsafe(),
+    credential: undefined,
+    session: undefined,
+    expiresAt: undefined
+  })
+
+  const bySecret = (attempt: Attempt, claimed: string | undefined): Effect.Effect<Outcome> =>
+    Effect.mapEager(basic.authenticate(attempt), (outcome): Outcome => {
+      switch (outcome._tag) {
+        case "admin":
+          return { _tag: "admitted", principal: admin(), secretVersion: outcome.secretVersion }
+        case "open":
+          return refused("basic", "no password is set", claimed)
+        case "limited":
+          return outcome
+        case "unauthorized":
+          return refused("basic", "wrong user or password", claimed)
+      }
+    })
+
+  const byStore = (user: string, password: Uint8Array, address: string): Effect.Effect<Outcome> => {
+    const secretVersion = secret.version()
+    return Effect.matchEager(passwords.verify(user, password, address), {
+      onSuccess: (verdict): Outcome =>
+        verdict._tag === "wrong"
+          ? refused("basic", verdict.reason, user)
+          : {
+              _tag: "admitted",
+              principal: userPrincipal(verdict.user, roles.get(), {
+                provider: "basic",
+                authenticatedAt: clock.currentTimeMillisUnsafe()
+              }),
+              secretVersion
+            },
+      onFailure: (error): Outcome =>
+        error._tag === "LoginLimited"
+          ? { _tag: "limited", retryAfterSeconds: error.retryAfterSeconds }
+          : { _tag: "unavailable", reason: error.message }
+    })
+  }
+
+  return (attempt) => {
+    const { address, authorization } = attempt
+    if (authorization === undefined) return Effect.succeed(nothingShown)
+    const credentials = parseBasic(authorization)
+    if (credentials === undefined) return bySecret(attempt, undefined)
+    const user = nameOf(credentials.user)
+    if (hasSecretFile && user === adminId) return bySecret(attempt, user)
+    // What has changed since is asked for by whoever needs the slow hash.
+    const isNobodyStored = identities.current()?.users.size === 0
+    return isNobodyStored ? bySecret(attempt, user) : byStore(user, credentials.password, address)
+  }
+}
+
+const adminRoles: ReadonlyArray<string> = [adminId]
+
+/** Longer than a name may be, and short enough for a log. */
+const claimedMax = 64
+
+const nameOf = (user: Uint8Array): string => Buffer.from(user).toString().slice(0, claimedMax + 1)
