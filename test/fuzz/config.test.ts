@@ -31,11 +31,11 @@ const lineLengthMax = 1000
 const says: ReadonlyArray<RegExp> = [
   /: found .+, allowed: \S/u,
   /: found .+, (?:which|but) .+/u,
-  /: (?:given beside|has the|is given twice|is for type|is true beside|is false without|is no name of|has type|has neither|has one of) ?.*/u,
+  /: (?:given beside|given without|has the|is given twice|is for type|is true beside|is false without|is no name of|has type|has neither|has one of) ?.*/u,
   /: unknown key(?:, did you mean ".+"\?)?$/u,
   /: .+ is given twice$/u,
   /: not used, because /u,
-  /: allowed: a name of 1 to 128 characters/u,
+  /: allowed: (?:a name of )?1 to \d+ (?:characters|letters)/u,
   /^FILE:\d+: is (?:not UTF-8|nested more than 32 deep)$/u,
   /^FILE:\d+: not a TOML value \(text needs quotes\)$/u,
   /^FILE:\d+: .+, at column \d+$/u,

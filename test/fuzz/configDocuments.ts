@@ -47,6 +47,16 @@ const sections: Choices = [
   "file_uploads.f",
   "pipes",
   "listeners",
+  "auth",
+  "roles",
+  "roles.r",
+  "roles.admin",
+  'roles."a,b"',
+  "certificates",
+  "cors",
+  "rate_limits",
+  "audit",
+  "roles.__proto__",
   "actions.a.args",
   "__proto__",
   "constructor.prototype",
@@ -126,6 +136,23 @@ const values: Choices = [
   "[1, 2]",
   '["a", "b"]',
   '["system"]',
+  '["system", "identity"]',
+  '["basic", "none"]',
+  '["socket", "certificate", "bearer"]',
+  '["viewer", "r"]',
+  '["actions:run:*", "events:read"]',
+  '["event:read", "*:x", "a b"]',
+  '["https://ops.example", "*"]',
+  '"HS256"',
+  '"EdDSA"',
+  '"required"',
+  '"1.3"',
+  '"kS3nq0Yc1xv9Z2bQm7Tt5WfL8aRd4Hg6"',
+  '"your-secret-key-here"',
+  '"DNS:b.example"',
+  '"CN=build,O=Example"',
+  '"0.0.0.0:1"',
+  '{ permissions = ["*"] }',
   "[[[[[[]]]]]]",
   "{}",
   "{ a = 1 }",
@@ -152,7 +179,9 @@ const key = (random: Random): string => {
 
 const header = (random: Random): string => {
   const name = random.percent(97) ? random.pick(sections) : key(random)
-  return random.percent(30) || /^(?:pipes|listeners|actions\.a\.args)$/u.test(name) ? `[[${name}]]` : `[${name}]`
+  return random.percent(30) || /^(?:pipes|listeners|certificates|actions\.a\.args)$/u.test(name)
+    ? `[[${name}]]`
+    : `[${name}]`
 }
 
 const nested = (random: Random): string => {

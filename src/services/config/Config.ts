@@ -83,6 +83,7 @@ export interface ListenerConfig extends Configured {
   readonly tls: TlsConfig | undefined
   readonly max_connections: number
   readonly socket_mode: number
+  readonly socket_group: string | undefined
 }
 
 /** Text for the shell, or a program and its arguments without one. */

@@ -10,6 +10,7 @@ import type { Config } from "./Config.ts"
 import type { Environment, Flags } from "./environment.ts"
 import { formatPath, type Problem } from "./Problem.ts"
 import { resolve } from "./resolve.ts"
+import { readSigningSecret } from "./signingSecret.ts"
 import * as TomlFile from "./TomlFile.ts"
 
 /** More than anybody reads at once; a file of another program has a problem in every line. */
@@ -47,7 +48,14 @@ export const load = Effect.fn("ConfigFile.load")(function* (
     // A key that is missing and one that is misspelt are often the same; the reader gets both.
     return yield* new ConfigError({ problems: lines([...resolved.problems, ...resolved.warnings]) })
   }
-  return { config: resolved.config, warnings: lines(resolved.warnings) }
+  const { auth } = resolved.config
+  const secretPath = auth.jwt_secret_path
+  if (secretPath === undefined) return { config: resolved.config, warnings: lines(resolved.warnings) }
+  const secret = yield* Effect.mapError(
+    readSigningSecret(secretPath),
+    (text) => new ConfigError({ problems: lines([{ path: ["auth", "jwt_secret_path"], text }, ...resolved.warnings]) })
+  )
+  return { config: { ...resolved.config, auth: { ...auth, jwt_secret: secret } }, warnings: lines(resolved.warnings) }
 })
 
 const show = (

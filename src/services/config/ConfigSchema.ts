@@ -8,6 +8,7 @@ import { Actions } from "./ActionSection.ts"
 import { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import { Listeners, Pipes } from "./EdgeSections.ts"
 import { General, Store } from "./GeneralSection.ts"
+import { Audit, Auth, Certificates, Cors, RateLimits, RolesSection } from "./IdentitySections.ts"
 import { section } from "./keys.ts"
 import { Uploads } from "./UploadSection.ts"
 
@@ -20,6 +21,12 @@ export const ConfigDocument = Schema.Struct({
   file_uploads: section(Uploads, {}),
   limits: section(Limits, {}),
   listeners: section(Listeners, []),
+  auth: section(Auth, {}),
+  roles: section(RolesSection, {}),
+  certificates: section(Certificates, []),
+  cors: section(Cors, {}),
+  rate_limits: section(RateLimits, {}),
+  audit: section(Audit, {}),
   telemetry: section(Telemetry, {})
 }).annotate({ title: "systemapi-config.toml", description: "Configuration of the systemapi daemon." })
 

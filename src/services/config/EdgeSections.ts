@@ -4,8 +4,10 @@
  */
 import * as Schema from "effect/Schema"
 import { lineBytesMax, lineBytesMin } from "./BoundsSections.ts"
-import { address } from "./GeneralSection.ts"
-import { boolean, choice, integer, key, octalMode, optional, path, required } from "./keys.ts"
+import { apiNames, providers } from "../identity/Principal.ts"
+import { address, tlsVersion } from "./GeneralSection.ts"
+import { roleNames } from "./IdentitySections.ts"
+import { account, boolean, choice, integer, key, octalMode, optional, path, required } from "./keys.ts"
 
 /** Each FIFO is an actor with an open file; a machine has a handful of writers with a name of their own. */
 const pipesMax = 64
@@ -44,26 +46,52 @@ export const Pipes = Schema.Array(Pipe)
   .check(Schema.isMaxLength(pipesMax))
   .annotate({ description: "More FIFOs, beside general.pipe_file.", allowed: `at most ${pipesMax} [[pipes]] tables` })
 
-/** The key has its place so that files that name the one API there is stay right when there are more. */
-const apis = ["system"] as const
-
 /** Owner and group: whoever may open the socket has passed the file system's own check. */
-const defaultSocketMode = "0660"
+export const defaultSocketMode = "0660"
 
 export const Listener = Schema.Struct({
   address: required(address, { description: "host:port, :port (every interface), [IPv6]:port or unix:/path." }),
   apis: key(
-    Schema.Array(choice(apis)).check(Schema.isMinLength(1)).annotate({ allowed: 'an array of "system"' }),
-    ["system"],
-    { description: "Which APIs it serves. There is one, which every listener serves: this changes nothing yet." }
+    Schema.Array(choice(apiNames))
+      .check(Schema.isMinLength(1))
+      .annotate({ allowed: 'an array of "system" and "identity"' }),
+    apiNames,
+    { description: "Which APIs it serves: system, and identity (/v1: logins, users, tokens, audit)." }
   ),
+  auth: optional(
+    Schema.Array(choice(providers))
+      .check(Schema.isMinLength(1))
+      .annotate({ allowed: `an array of ${providers.map((name) => JSON.stringify(name)).join(", ")}` }),
+    {
+      description:
+        "The ways in: basic (passwords), bearer (tokens), certificate (needs TLS and client_ca_path), socket (whoever may open the UNIX socket), none (everybody; on loopback and UNIX sockets unless forced). Default: basic, bearer, and certificate where those are asked for."
+    }
+  ),
+  roles: optional(roleNames, {
+    description: "What whoever comes in by socket or none may do. Default: admin by socket; none has no default."
+  }),
+  force_no_auth: key(boolean, false, {
+    description: "Let everybody in by none, from wherever this address can be reached."
+  }),
   tls: key(boolean, false, { description: "Serve over TLS, with the certificate of [general] unless it has its own." }),
   tls_cert_path: optional(path, { description: "Certificate of this listener, PEM." }),
   tls_key_path: optional(path, { description: "Private key of this listener's certificate, PEM." }),
+  tls_min_version: optional(tlsVersion, {
+    description: "Oldest version of TLS that clients may speak. Default: general.tls_min_version."
+  }),
+  client_ca_path: optional(path, {
+    description:
+      "CA certificates that clients' certificates are checked against, PEM. Clients are asked for theirs then."
+  }),
+  client_crl_path: optional(path, { description: "Revocation lists of those, PEM." }),
+  client_certificate: key(choice(["optional", "required"]), "optional", {
+    description: "Whether a client without a certificate may connect, to come in by another way."
+  }),
   max_connections: optional(integer(1, 100_000), {
     description: "Open connections of this listener. Default: limits.max_connections."
   }),
-  socket_mode: key(octalMode, defaultSocketMode, { description: "Mode of a UNIX socket." })
+  socket_mode: key(octalMode, defaultSocketMode, { description: "Mode of a UNIX socket: who may open it." }),
+  socket_group: optional(account, { description: "Group of a UNIX socket. Default: the daemon's." })
 }).annotate({ allowed: "a table with the key address" })
 
 export type Listener = typeof Listener.Type

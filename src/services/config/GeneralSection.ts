@@ -16,6 +16,8 @@ export const address = Schema.String.check(
   Schema.isMinLength(2)
 ).annotate({ allowed: ListenAddress.allowed })
 
+export const tlsVersion = choice(["1.2", "1.3"])
+
 /** What a timeout key of the original takes: any integer, where 0 and below mean none. */
 const timeoutOrNone = integer(-timerMsMax, timerMsMax)
 
@@ -67,6 +69,9 @@ export const General = Schema.Struct({
     description: "The certificate, PEM. A change of the file is taken up at once."
   }),
   tls_key_path: key(pathOrNone, "", { description: "The certificate's private key, PEM." }),
+  tls_min_version: key(tlsVersion, "1.2", {
+    description: "Oldest version of TLS that clients may speak; of every listener that names none of its own."
+  }),
   actions_require_post: key(boolean, false, {
     description: "Refuse GET for actions, which a foreign web page could send from an operator's browser.",
     live: true

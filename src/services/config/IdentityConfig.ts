@@ -6,8 +6,9 @@ import type { RoleConfig } from "../identity/Roles.ts"
 export interface AuthConfig {
   /** File of users, tokens, sessions, keys and approvals; several daemons of one machine may share it. */
   readonly identity_path: string
-  /** Undefined: a key is made and kept in the identity store. */
+  /** Of the file, of `jwt_secret_path` or of the environment. Undefined: a key is made and kept in the identity store. */
   readonly jwt_secret: Redacted.Redacted | undefined
+  readonly jwt_secret_path: string | undefined
   readonly jwt_algorithm: "HS256" | "EdDSA"
   readonly jwt_issuer: string
   readonly jwt_audience: string
@@ -22,6 +23,9 @@ export interface AuthConfig {
   readonly approval_required: ReadonlyArray<string>
   /** How long a request waits for its approval, and an approval for its use. */
   readonly approval_ttl_s: number
+  /** What these ask for is in the listeners' `tls.clients`. */
+  readonly mtls_enabled: boolean
+  readonly mtls_ca_cert: string
 }
 
 /** `[[certificates]]`: one of fingerprint, san and subject names the certificate. */

@@ -4,6 +4,7 @@
  */
 import * as Result from "effect/Result"
 import { isIPv6 } from "node:net"
+import { ipBytes } from "../auth/IpAddress.ts"
 
 interface TcpAddress {
   readonly _tag: "Tcp"
@@ -49,6 +50,18 @@ export const parse = (text: string): Result.Result<ListenAddress, string> => {
     return isIPv6(v6) ? Result.succeed({ _tag: "Tcp", host: v6, port }) : Result.fail(allowed)
   }
   return hostPattern.test(host) ? Result.succeed({ _tag: "Tcp", host, port }) : Result.fail(allowed)
+}
+
+/** Whether only this machine reaches it. Of names, `localhost` alone: others are whatever a resolver says. */
+export const isLocal = (address: ListenAddress): boolean => {
+  if (address._tag === "Unix" || address.host?.toLowerCase() === "localhost") return true
+  const bytes = address.host === undefined ? undefined : ipBytes(address.host)
+  if (bytes === undefined) return false
+  if (bytes.length === 4) return bytes[0] === 127
+  const [tail] = bytes.subarray(15)
+  if (bytes.subarray(0, 15).every((byte) => byte === 0)) return tail === 1
+  const mapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff
+  return mapped && bytes[12] === 127
 }
 
 export const format = (address: ListenAddress): string => {

@@ -8,16 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Toml from "effect/encoding/Toml"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { constants } from "node:fs"
-import { open } from "node:fs/promises"
-import { errnoText, hasErrno } from "../errno.ts"
+import { readRegularFile } from "./readRegularFile.ts"
 import { depthMax, type LineOf, scan } from "./TomlLines.ts"
 
 /** The original's sample has 30 lines; ten thousand actions fit in this. */
 export const fileBytesMax = 1_048_576
-
-/** More than most configurations have. */
-const chunkBytes = 16_384
 
 /** The file cannot be had, or is no TOML. */
 export class TomlFileError extends Schema.TaggedError<TomlFileError>()("TomlFileError", {
@@ -36,10 +31,10 @@ export interface TomlFile {
 }
 
 export const read = Effect.fn("TomlFile.read")(function* (path: string): Effect.fn.Return<TomlFile, TomlFileError> {
-  const bytes = yield* Effect.tryPromise({
-    try: () => readBounded(path),
-    catch: (cause) => new TomlFileError({ path, line: undefined, reason: readReason(cause) })
-  })
+  const { bytes } = yield* Effect.mapError(
+    readRegularFile(path, fileBytesMax),
+    ({ reason }) => new TomlFileError({ path, line: undefined, reason })
+  )
   const parsed = parse(path, bytes)
   return yield* Effect.fromResult(parsed)
 })
@@ -58,34 +53,6 @@ const parse = (path: string, bytes: Uint8Array): Result.Result<TomlFile, TomlFil
     return Result.fail(new TomlFileError({ path, line: tooDeepAt, reason: `is nested more than ${depthMax} deep` }))
   }
   return Result.succeed({ document: parsed.success, lineOf })
-}
-
-class Refused extends Error {}
-
-const readBounded = async (path: string): Promise<Uint8Array> => {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    const stat = await file.stat()
-    if (!stat.isFile()) throw new Refused(stat.isDirectory() ? "is a directory, not a file" : "is not a regular file")
-    // To its end, wherever that is: the size of stat may be outdated by now.
-    const chunks: Array<Uint8Array> = []
-    for (let length = 0; length <= fileBytesMax;) {
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(chunkBytes))
-      if (bytesRead === 0) return Buffer.concat(chunks)
-      chunks.push(buffer.subarray(0, bytesRead))
-      length += bytesRead
-    }
-    throw new Refused(`is larger than ${fileBytesMax} bytes`)
-  } finally {
-    await file.close()
-  }
-}
-
-const readReason = (cause: unknown): string => {
-  if (cause instanceof Refused) return cause.message
-  if (hasErrno(cause, "ENOENT")) return "does not exist"
-  if (hasErrno(cause, "EACCES") || hasErrno(cause, "EPERM")) return "may not be read by this user"
-  return `cannot be read: ${errnoText(cause)}`
 }
 
 const decodeUtf8 = (bytes: Uint8Array): string | undefined => {

@@ -50,6 +50,12 @@ export const integer = (min: number, max: number) =>
     allowed: max === Number.MAX_SAFE_INTEGER ? `an integer >= ${min}` : `an integer from ${min} to ${max}`
   })
 
+/** TOML writes the integers among them without a dot. */
+export const number = (min: number, max: number) =>
+  Schema.Finite.check(Schema.isBetween({ minimum: min, maximum: max })).annotate({
+    allowed: `a number from ${min} to ${max}`
+  })
+
 /** NUL ends a string in every system call, so text after one would be lost without a word. */
 const withoutNul = Schema.isPattern(/^[^\0]*$/u)
 

@@ -4,7 +4,6 @@
  */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { join } from "node:path"
 import type * as Schema from "effect/Schema"
 import { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import type { Config, GeneralConfig } from "./Config.ts"
@@ -13,10 +12,12 @@ import { decode } from "./decode.ts"
 import { Listeners, Pipes } from "./EdgeSections.ts"
 import { type Environment, type Flags, logMaxEntries, shell, storeDirectory } from "./environment.ts"
 import { General, Store } from "./GeneralSection.ts"
+import { Audit, Auth, Certificates, Cors, RateLimits } from "./IdentitySections.ts"
 import { addProblems, type Problem } from "./Problem.ts"
-import { resolveListeners, resolvePipes } from "./resolveEdges.ts"
 import { resolveActions, resolveUploads } from "./resolveEntries.ts"
-import type { IdentityConfig } from "./IdentityConfig.ts"
+import { knownRoles, resolveAuth, resolveCertificates, resolveRoles } from "./resolveIdentity.ts"
+import { resolveListeners } from "./resolveListeners.ts"
+import { resolvePipes } from "./resolvePipes.ts"
 import { isTable, shapeOf, valueAt } from "./SchemaShape.ts"
 import { unknownKeys } from "./unknownKeys.ts"
 
@@ -53,6 +54,11 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   const telemetry = take(Telemetry, "telemetry", {})
   const filePipes = take(Pipes, "pipes", [])
   const fileListeners = take(Listeners, "listeners", [])
+  const fileAuth = take(Auth, "auth", {})
+  const fileCertificates = take(Certificates, "certificates", [])
+  const cors = take(Cors, "cors", {})
+  const rateLimits = take(RateLimits, "rate_limits", {})
+  const audit = take(Audit, "audit", {})
 
   problems.push(...flagProblems(flags))
   const general = fileGeneral === undefined ? undefined : withFlags(fileGeneral, flags)
@@ -65,13 +71,26 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   addProblems(problems, actions.problems)
   addProblems(problems, uploads.problems)
 
+  const roles = resolveRoles(document["roles"])
+  const known = knownRoles(document["roles"])
+  const certificates = resolveCertificates(fileCertificates ?? [], known)
+  const auth = fileAuth === undefined ? undefined : resolveAuth(fileAuth, env)
+  addProblems(problems, roles.problems)
+  addProblems(problems, certificates.problems)
+  addProblems(problems, auth?.problems ?? [])
+  warnings.push(...(auth?.warnings ?? []))
+
   // A wrong flag has been told already, and its value would be taken for a decoded one from here on.
   if (general === undefined || limits === undefined || events === undefined || flagProblems(flags).length > 0) {
     return { config: undefined, problems, warnings }
   }
   const pipes = filePipes === undefined ? undefined : resolvePipes(general, filePipes, events)
-  const edges = listeners === undefined ? undefined : resolveListeners(general, listeners, limits)
+  const edges =
+    listeners === undefined || fileAuth === undefined
+      ? undefined
+      : resolveListeners({ general, listeners, limits, auth: fileAuth, roles: known })
   problems.push(...(pipes?.problems ?? []), ...(edges?.problems ?? []))
+  warnings.push(...(edges?.warnings ?? []))
   const entries = logMaxEntries(general.log_max_entries, env)
   warnings.push(...entries.warnings)
   if (
@@ -79,15 +98,27 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     store === undefined ||
     telemetry === undefined ||
     pipes === undefined ||
-    edges === undefined
+    edges === undefined ||
+    auth === undefined ||
+    cors === undefined ||
+    rateLimits === undefined ||
+    audit === undefined
   ) {
     return { config: undefined, problems, warnings }
+  }
+  if (certificates.entries.length > 0 && edges.entries.every(({ auth: ways }) => !ways.includes("certificate"))) {
+    warnings.push({ path: ["certificates"], text: "not used, because no listener takes client certificates" })
   }
   const directory = store.directory ?? storeDirectory(env)
   const config: Config = {
     general: generalConfig(general, entries.value, env),
     store: { directory },
-    ...identityConfig(directory),
+    auth: auth.auth(directory),
+    roles: roles.entries,
+    certificates: certificates.entries,
+    cors,
+    rate_limits: rateLimits,
+    audit,
     events,
     limits,
     telemetry,
@@ -151,26 +182,3 @@ const generalConfig = (general: General, entries: number, env: Environment): Gen
 const unlessEmpty = (text: string): string | undefined => (text === "" ? undefined : text)
 
 const unlessNone = (ms: number): number | undefined => (ms <= 0 ? undefined : ms)
-
-/** TODO(config): the sections themselves. */
-const identityConfig = (directory: string): IdentityConfig => ({
-  auth: {
-    identity_path: join(directory, "identity.sqlite"),
-    jwt_secret: undefined,
-    jwt_algorithm: "HS256",
-    jwt_issuer: "systemapi",
-    jwt_audience: "systemapi",
-    token_expiry_s: 24 * 3600,
-    refresh_token_expiry_s: 168 * 3600,
-    development_users: false,
-    password_min_length: 12,
-    justification_required: [],
-    approval_required: [],
-    approval_ttl_s: 3600
-  },
-  roles: new Map(),
-  certificates: [],
-  cors: { origins: [], max_age_s: 600 },
-  rate_limits: { window_s: 60, read: 0, write: 0, run: 0, login: 0 },
-  audit: { required: false, reads: false, max_count: 100_000, max_age_s: 365 * 86_400 }
-})

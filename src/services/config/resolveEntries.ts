@@ -20,7 +20,7 @@ export interface Entries<A> {
 }
 
 export const resolveActions = (section: unknown, general: General | undefined): Entries<ActionConfig> =>
-  eachEntry("actions", section, (name, value) =>
+  eachEntry("actions", section, entryNamePattern, entryNameAllowed, (name, value) =>
     Result.flatMap(decode(ActionEntry, value, []), (entry) => {
       if (typeof entry === "string")
         return Result.map(decode(ActionTable, { command: entry }, []), (table) => action(name, table, general))
@@ -56,7 +56,7 @@ export const resolveUploads = (
   actions: ReadonlyMap<string, ActionConfig>,
   written: ReadonlySet<string>
 ): Entries<UploadConfig> =>
-  eachEntry("file_uploads", section, (name, value) =>
+  eachEntry("file_uploads", section, entryNamePattern, entryNameAllowed, (name, value) =>
     Result.flatMap(decode(UploadEntry, value, []), (entry) => {
       if (typeof entry === "string")
         return Result.map(decode(UploadTable, { path: entry }, []), (table) => upload(name, table))
@@ -92,9 +92,12 @@ const thenFault = (
       }
 }
 
-const eachEntry = <A>(
-  name: "actions" | "file_uploads",
+/** The tables of a section by their names, each made on its own. */
+export const eachEntry = <A>(
+  name: string,
   section: unknown,
+  namePattern: RegExp,
+  nameAllowed: string,
   make: (name: string, value: unknown) => Result.Result<A, ReadonlyArray<Problem>>
 ): Entries<A> => {
   if (section === undefined) return { entries: new Map(), problems: [] }
@@ -108,7 +111,7 @@ const eachEntry = <A>(
   const problems: Array<Problem> = []
   for (const [entryName, value] of Object.entries(section)) {
     const path = [name, entryName]
-    if (!entryNamePattern.test(entryName)) problems.push({ path, text: `allowed: ${entryNameAllowed}` })
+    if (!namePattern.test(entryName)) problems.push({ path, text: `allowed: ${nameAllowed}` })
     const made = make(entryName, value)
     if (Result.isFailure(made)) addProblems(problems, inside(path, made.failure))
     else entries.set(entryName, made.success)

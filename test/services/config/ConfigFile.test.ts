@@ -51,7 +51,8 @@ describe("a configuration of the original", () => {
           roles: ["admin"],
           tls: { cert_path: "cert.pem", key_path: "key.pem", min_version: "1.2", clients: undefined },
           max_connections: 4096,
-          socket_mode: 0o660
+          socket_mode: 0o660,
+          socket_group: undefined
         }
       ])
       assert.deepStrictEqual(

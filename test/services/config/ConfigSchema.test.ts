@@ -30,6 +30,12 @@ describe("the JSON Schema", () => {
       "file_uploads",
       "limits",
       "listeners",
+      "auth",
+      "roles",
+      "certificates",
+      "cors",
+      "rate_limits",
+      "audit",
       "telemetry"
     ])
   })

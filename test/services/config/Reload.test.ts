@@ -87,6 +87,7 @@ address = ":3"
         "store.directory",
         "events.max_count",
         "limits.max_header_bytes",
+        "auth.identity_path",
         "pipes[0]",
         "listeners[0]"
       ])

@@ -61,13 +61,13 @@ address = ":1"
 address = ":0"
 [[listeners]]
 address = ":0"
+tls = true
 `),
       (problems) =>
         assert.deepStrictEqual(problems, [
-          "systemapi-config.toml: general.tls_cert_path: found nothing, but TLS is on: needs a path",
-          "systemapi-config.toml: general.tls_key_path: found nothing, but TLS is on: needs a path",
           "systemapi-config.toml:2: listeners[0]: has one of tls_cert_path and tls_key_path, needs both or neither",
-          "systemapi-config.toml:7: listeners[1].address: has the address of listeners[0], allowed: one of its own"
+          "systemapi-config.toml:7: listeners[1].address: has the address of listeners[0], allowed: one of its own",
+          "systemapi-config.toml:12: listeners[3].tls: found true, but no certificate: needs tls_cert_path and tls_key_path, here or in [general]"
         ])
     )
   )
@@ -239,7 +239,7 @@ describe("what a file may not ask for", () => {
       )
       assert.deepStrictEqual(problems, [
         "systemapi-config.toml:2: limits.body_max_bytes: found 67108865, allowed: an integer from 1024 to 67108864",
-        'systemapi-config.toml:5: listeners[0].apis[0]: found "other", allowed: "system"'
+        'systemapi-config.toml:5: listeners[0].apis[0]: found "other", allowed: "system" or "identity"'
       ])
       const { config, warnings } = yield* loadText(
         '[limits]\nbody_max_bytes = 67_108_864\n[[listeners]]\naddress = ":1"\napis = ["system"]\n'

@@ -30,13 +30,24 @@ const examples = new Set([
   "general.tls_cert_path",
   "general.tls_key_path",
   "store.directory",
-  "listeners.apis",
   "pipes.path",
   "pipes.source",
   "listeners.address",
+  "listeners.apis",
+  "listeners.auth",
+  "listeners.tls",
+  "listeners.tls_min_version",
+  "listeners.client_ca_path",
+  "listeners.client_crl_path",
   "listeners.tls_cert_path",
   "listeners.tls_key_path",
-  "listeners.max_connections"
+  "listeners.max_connections",
+  "listeners.socket_group",
+  "listeners.roles",
+  "auth.identity_path",
+  "auth.justification_required",
+  "auth.approval_required",
+  "cors.origins"
 ])
 
 /** Every key the file may have, entries of named tables under `*`. */
@@ -60,7 +71,7 @@ const everyKey = (shape: Shape, value: unknown, prefix: ReadonlyArray<string> = 
 const keysIn = (value: unknown, prefix: ReadonlyArray<string> = []): ReadonlyArray<string> => {
   if (Array.isArray(value) && value.some(isTable)) return value.flatMap((element) => keysIn(element, prefix))
   if (!isTable(value) || prefix.at(-1) === "env") return [prefix.join(".")]
-  const named = prefix.length === 1 && ["actions", "file_uploads"].includes(prefix[0] ?? "")
+  const named = prefix.length === 1 && ["actions", "file_uploads", "roles"].includes(prefix[0] ?? "")
   return Object.entries(value).flatMap(([name, child]) => keysIn(child, [...prefix, named ? "*" : name]))
 }
 
@@ -93,6 +104,23 @@ describe("the sample configuration", () => {
         argv: ["systemctl", "restart", "web.service"]
       })
       assert.strictEqual(config.file_uploads.get("web_config")?.then, "echo_test")
+      assert.deepStrictEqual(
+        config.listeners.map(({ auth, roles, tls }) => [auth, roles, tls?.min_version, tls?.clients]),
+        [
+          [
+            ["basic", "bearer", "certificate"],
+            ["admin"],
+            "1.3",
+            { ca_path: "client-ca.pem", crl_path: "client-crl.pem", required: false }
+          ],
+          [["socket"], ["operator"], undefined, undefined]
+        ]
+      )
+      assert.deepStrictEqual([...config.roles.keys()], ["deployer"])
+      assert.deepStrictEqual(
+        config.certificates.map(({ name }) => name),
+        ["build", "monitoring", "laptop"]
+      )
     })
   )
 
@@ -111,8 +139,9 @@ describe("the sample configuration", () => {
       const document = Result.getOrThrow(Toml.parse(uncomment(text)))
       const set = Result.getOrThrow(Toml.parse(text))
       const wrong: Array<string> = []
-      for (const section of ["general", "store", "events", "limits", "telemetry", "pipes", "listeners"]) {
-        const table = Array.isArray(document[section]) ? document[section][0] : document[section]
+      const named = ["actions", "file_uploads", "roles", "certificates"]
+      for (const section of Object.keys(document).filter((name) => !named.includes(name))) {
+        const table = Array.isArray(document[section]) ? Object.assign({}, ...document[section]) : document[section]
         const shape = childOf(shapeOf(ConfigDocument), {}, section)
         const fields =
           shape === undefined ? undefined : Array.isArray(document[section]) ? childOf(shape, [], 0) : shape
@@ -135,9 +164,16 @@ describe("every key", () => {
     assert.isAbove(keys.length, 80)
     for (const key of keys) {
       const parts = key.split(".")
-      const value = { pipes: [{}], listeners: [{}], actions: { "*": { args: [{}] } }, file_uploads: { "*": {} } }
+      const value = {
+        pipes: [{}],
+        listeners: [{}],
+        certificates: [{}],
+        actions: { "*": { args: [{}] } },
+        file_uploads: { "*": {} },
+        roles: { "*": {} }
+      }
       const [section = "", ...rest] = parts
-      const inArray = section === "pipes" || section === "listeners" ? [section, 0, ...rest] : parts
+      const inArray = ["pipes", "listeners", "certificates"].includes(section) ? [section, 0, ...rest] : parts
       const argument = inArray.indexOf("args")
       const place = argument < 0 ? inArray : [...inArray.slice(0, argument + 1), 0, ...inArray.slice(argument + 1)]
       assert.notStrictEqual(notesAt(shape, value, place).allowed, "another value", key)
