@@ -65,7 +65,10 @@ export const makeFakeIdentityStore = (): FakeIdentityStore => {
     return snapshot
   }
 
-  const done = <A, E = never>(call: string, act: () => Effect.Effect<A, E>): Effect.Effect<A, E | IdentityUnavailable> =>
+  const done = <A, E = never>(
+    call: string,
+    act: () => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | IdentityUnavailable> =>
     Effect.suspend((): Effect.Effect<A, E | IdentityUnavailable> => {
       calls.push(call)
       if (broken !== undefined) return Effect.fail(new IdentityUnavailable({ reason: broken, full: false }))
@@ -97,7 +100,12 @@ export const makeFakeIdentityStore = (): FakeIdentityStore => {
         const user = users.get(name)
         if (user === undefined) return Effect.fail(new NotThere({ what: `user ${name}` }))
         const { endSessions, ...rest } = change
-        const changed: User = { ...user, ...rest, updatedAt: now, ...(endSessions === true ? { sessionsFrom: now } : {}) }
+        const changed: User = {
+          ...user,
+          ...rest,
+          updatedAt: now,
+          ...(endSessions === true ? { sessionsFrom: now } : {})
+        }
         if (endSessions === true) endSessionsOf(name)
         users.set(name, changed)
         return Effect.succeed(changed)
@@ -158,7 +166,8 @@ export const makeFakeIdentityStore = (): FakeIdentityStore => {
         keys = [...keys.map(retire), key]
         return Effect.void
       }),
-    createApproval: (approval) => done("createApproval", () => Effect.sync(() => void approvals.set(approval.id, approval))),
+    createApproval: (approval) =>
+      done("createApproval", () => Effect.sync(() => void approvals.set(approval.id, approval))),
     decideApproval: () => Effect.die("no approvals here"),
     useApproval: () => Effect.die("no approvals here"),
     prune: () => Effect.succeed(false)

@@ -1,6 +1,6 @@
 /**
- * The identity API without a socket: its real routes and edge over an identity store in memory. Who asks is whom the test
- * names; passwords and tokens are as it tells.
+ * The identity API without a socket: its real routes and edge over the real identity store, in memory. Who asks is whom the test
+ * names; passwords and logins are as it tells.
  */
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -23,7 +23,7 @@ import type { Principal } from "../../src/services/identity/Principal.ts"
 import type { RoleConfig } from "../../src/services/identity/Roles.ts"
 import { ServiceTokens } from "../../src/services/identity/ServiceTokens.ts"
 import { PasswordRefused, Sessions } from "../../src/services/identity/Sessions.ts"
-import { type FakeIdentityStore, makeFakeIdentityStore } from "./FakeIdentityStore.ts"
+import { identitiesInMemory } from "./identities.ts"
 import { incoming } from "./incoming.ts"
 import { mockProcessLog } from "./mocks.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
@@ -32,9 +32,9 @@ export interface IdentityAppOptions {
   readonly accessTokens?: Partial<AccessTokens["Service"]>
   readonly passwords?: Partial<Passwords["Service"]>
   readonly roles?: ReadonlyArray<RoleConfig>
-  readonly serviceTokens?: Partial<ServiceTokens["Service"]>
   readonly sessions?: Partial<Sessions["Service"]>
-  readonly store?: FakeIdentityStore
+  /** Default: the real one, in memory. */
+  readonly store?: Layer.Layer<IdentityStore>
 }
 
 export interface Asked {
@@ -78,7 +78,6 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
   users: ReadonlyArray<User> = [],
   options: IdentityAppOptions = {}
 ) {
-  const fake = options.store ?? makeFakeIdentityStore()
   const folder = yield* temporaryFolder
   const path = join(folder, "systemapi-config.toml")
   yield* Effect.promise(() => writeFile(path, ""))
@@ -110,9 +109,8 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
   )
   const layer = Layer.mergeAll(
     passwords,
-    CurrentRoles.layer,
+    ServiceTokens.layer,
     Layer.mock(AccessTokens, options.accessTokens ?? {}),
-    Layer.mock(ServiceTokens, { isOne: () => false, ...options.serviceTokens }),
     Layer.mock(Sessions, options.sessions ?? {}),
     Layer.succeed(Audit, {
       record: (entry) => void audited.push(entry),
@@ -121,18 +119,22 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
       stats: () => ({ recorded: audited.length, summed: 0, failed: 0 })
     }),
     mockProcessLog({})
-  ).pipe(Layer.provideMerge(Layer.merge(fake.layer, base)))
+  ).pipe(
+    Layer.provideMerge(
+      CurrentRoles.layer.pipe(Layer.provideMerge(Layer.merge(options.store ?? identitiesInMemory, base)))
+    )
+  )
   const context = yield* Layer.build(Layer.fresh(layer))
   const use = <A, E>(effect: Effect.Effect<A, E, Layer.Success<typeof layer>>) => Effect.provideContext(effect, context)
   const store = yield* use(IdentityStore)
   const roles = yield* use(CurrentRoles)
   for (const each of users) yield* store.createUser(each)
 
-  const principalOf = (as: string | Principal): Principal => {
+  const principalOf = Effect.fnUntraced(function* (as: string | Principal) {
     if (typeof as !== "string") return as
-    const known = fake.snapshot().users.get(as)
-    if (known === undefined) throw new Error(`no user ${as}`)
-    return {
+    const known = (yield* store.fresh).users.get(as)
+    if (known === undefined) return yield* Effect.die(new Error(`no user ${as}`))
+    const principal: Principal = {
       ...somebody(as, roles.get().grants(known.roles).grants),
       kind: "user",
       roles: known.roles,
@@ -141,7 +143,8 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
       session: `login of ${as}`,
       expiresAt: 86_400_000
     }
-  }
+    return principal
+  })
   let asking: string | Principal | undefined
   const nobody: Outcome = {
     _tag: "refused",
@@ -152,8 +155,14 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
     surface: { address: "127.0.0.1:3535", providers: ["basic", "bearer"], roles: [] },
     authenticator: {
       authenticate: () =>
-        Effect.sync(() =>
-          asking === undefined ? nobody : { _tag: "admitted", principal: principalOf(asking), secretVersion: 0 }
+        Effect.suspend(() =>
+          asking === undefined
+            ? Effect.succeed(nobody)
+            : Effect.map(Effect.orDie(principalOf(asking)), (principal): Outcome => ({
+                _tag: "admitted",
+                principal,
+                secretVersion: 0
+              }))
         )
     },
     clock: yield* Clock.Clock,
@@ -176,5 +185,5 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
     const json: unknown = text === "" ? undefined : JSON.parse(text)
     return { status: response.status, headers: response.headers, text, json }
   })
-  return { call, audited, store, fake }
+  return { call, audited, store, users: Effect.map(store.fresh, ({ users: all }) => all) }
 })

@@ -187,7 +187,7 @@ describe("logout", () => {
   it.effect("ends the login of the token shown, or all of the user", () =>
     Effect.gen(function* () {
       const ended: Array<string | undefined> = []
-      const { audited, call, fake } = yield* makeIdentityApp([alice], {
+      const { audited, call, users } = yield* makeIdentityApp([alice], {
         sessions: { logout: ({ session }) => Effect.sync(() => void ended.push(session)) }
       })
       const one = yield* call("/v1/auth/logout", { method: "POST", as: "alice" })
@@ -197,7 +197,7 @@ describe("logout", () => {
       yield* TestClock.adjust("5 seconds")
       const all = yield* call("/v1/auth/logout", { as: "alice", body: { all: true } })
       assert.deepStrictEqual([all.status, ended.length], [204, 2])
-      assert.strictEqual(fake.snapshot().users.get("alice")?.sessionsFrom, 5000)
+      assert.strictEqual((yield* users).get("alice")?.sessionsFrom, 5000)
       assert.deepStrictEqual(
         audited.map(({ action, outcome, who }) => [action, outcome, who]),
         Array.from({ length: 3 }, () => ["logout", "succeeded", "alice"])
@@ -256,11 +256,11 @@ describe("one's own password", () => {
 
   it.effect("is changed by who knows it, and ends every login", () =>
     Effect.gen(function* () {
-      const { audited, call, fake } = yield* makeIdentityApp([alice])
+      const { audited, call, users } = yield* makeIdentityApp([alice])
       yield* TestClock.adjust("3 seconds")
       const { status, text } = yield* call("/v1/auth/password", { as: "alice", body })
       assert.deepStrictEqual([status, text], [204, ""])
-      const changed = fake.snapshot().users.get("alice")
+      const changed = (yield* users).get("alice")
       assert.deepStrictEqual(
         [changed?.sessionsFrom, changed?.passwordHash === undefined ? "" : Redacted.value(changed.passwordHash)],
         [3000, "hash of a longer one"]
@@ -272,7 +272,7 @@ describe("one's own password", () => {
 
   it.effect("stays where the current one is wrong or the new one is no good, and is users' alone", () =>
     Effect.gen(function* () {
-      const { audited, call, fake } = yield* makeIdentityApp([alice])
+      const { audited, call, users } = yield* makeIdentityApp([alice])
       const wrong = yield* call("/v1/auth/password", { as: "alice", body: { ...body, current_password: "guess" } })
       assert.deepStrictEqual([wrong.status, audited[0]?.outcome], [403, "refused"])
       const short = yield* call("/v1/auth/password", { as: "alice", body: { ...body, new_password: "short" } })
@@ -280,7 +280,7 @@ describe("one's own password", () => {
       assert.include(short.text, "shorter than 8 characters")
       const token = somebody("token:ci", ["*"], { kind: "token", owner: "alice" })
       assert.strictEqual((yield* call("/v1/auth/password", { as: token, body: "anything" })).status, 403)
-      assert.strictEqual(fake.snapshot().users.get("alice")?.sessionsFrom, 0)
+      assert.strictEqual((yield* users).get("alice")?.sessionsFrom, 0)
       assert.notMatch(JSON.stringify(audited), /guess/u)
     })
   )

@@ -5,7 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
 import { IdentityStore } from "../../../src/services/identity/IdentityStore.ts"
 import type { RoleConfig } from "../../../src/services/identity/Roles.ts"
-import { makeFakeIdentityStore } from "../../harness/FakeIdentityStore.ts"
+import { identitiesInMemory } from "../../harness/identities.ts"
 import { makeIdentityApp, somebody, user } from "../../harness/identityApp.ts"
 
 /** Manages users, and may besides what a viewer may and run deployments. */
@@ -22,7 +22,7 @@ const viewer = user("viewer1", ["viewer"])
 describe("users", () => {
   it.effect("are created, read, changed and removed, and told of without a hash", () =>
     Effect.gen(function* () {
-      const { audited, call, fake } = yield* makeIdentityApp([root], { roles })
+      const { audited, call, users } = yield* makeIdentityApp([root], { roles })
       yield* TestClock.adjust("1 second")
       const body = { username: "alice", password: "long enough", roles: ["operator", "deploy"] }
       const created = yield* call("/v1/users", { as: "root", body })
@@ -36,7 +36,7 @@ describe("users", () => {
       }
       assert.deepStrictEqual([created.status, created.json], [201, entry])
       assert.strictEqual(created.headers["location"], "/v1/users/alice")
-      assert.strictEqual(fake.snapshot().users.get("alice")?.sessionsFrom, 1000)
+      assert.strictEqual((yield* users).get("alice")?.sessionsFrom, 1000)
       assert.strictEqual((yield* call("/v1/users", { as: "root", body })).status, 409)
 
       const got = yield* call("/v1/users/alice", { as: "root" })
@@ -47,7 +47,7 @@ describe("users", () => {
       yield* TestClock.adjust("1 second")
       const changed = yield* call("/v1/users/alice", { as: "root", method: "PATCH", body: { disabled: true } })
       assert.deepStrictEqual(changed.json, { ...entry, disabled: true, updated_at: "1970-01-01T00:00:02.000Z" })
-      assert.strictEqual(fake.snapshot().users.get("alice")?.sessionsFrom, 2000)
+      assert.strictEqual((yield* users).get("alice")?.sessionsFrom, 2000)
       const enabled = yield* call("/v1/users/alice", {
         as: "root",
         method: "PATCH",
@@ -58,7 +58,7 @@ describe("users", () => {
       yield* TestClock.adjust("1 second")
       const password = { as: "root", body: { password: "another one" } }
       assert.strictEqual((yield* call("/v1/users/alice/password", password)).status, 204)
-      const stored = fake.snapshot().users.get("alice")
+      const stored = (yield* users).get("alice")
       assert.strictEqual(stored?.sessionsFrom, 3000)
       assert.isDefined(stored?.passwordHash)
       if (stored?.passwordHash !== undefined) {
@@ -66,7 +66,7 @@ describe("users", () => {
       }
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* call("/v1/users/alice/revoke", { method: "POST", as: "root" })).status, 204)
-      assert.strictEqual(fake.snapshot().users.get("alice")?.sessionsFrom, 4000)
+      assert.strictEqual((yield* users).get("alice")?.sessionsFrom, 4000)
 
       const removed = yield* call("/v1/users/alice", { as: "root", method: "DELETE" })
       assert.deepStrictEqual([removed.status, removed.text], [204, ""])
@@ -118,7 +118,7 @@ describe("users", () => {
 
   it.effect("are only taken as they may be", () =>
     Effect.gen(function* () {
-      const { call, fake } = yield* makeIdentityApp([root], { roles })
+      const { call, users } = yield* makeIdentityApp([root], { roles })
       const good = { username: "alice", roles: ["viewer"] }
       for (const [body, message] of [
         [{ ...good, username: "Alice" }, "username: Expected 1 to 64 of a-z"],
@@ -139,7 +139,7 @@ describe("users", () => {
         const { status, text } = yield* call("/v1/users", { as: "root", body })
         assert.deepStrictEqual([status, text.includes(message)], [400, true], `${message}: ${text}`)
       }
-      assert.deepStrictEqual([...fake.snapshot().users.keys()], ["root"])
+      assert.deepStrictEqual([...(yield* users).keys()], ["root"])
       for (const body of [{}, { disabled: "yes" }, { username: "x" }, { roles: ["nope"] }]) {
         assert.strictEqual((yield* call("/v1/users/root", { as: "root", method: "PATCH", body })).status, 400)
       }
@@ -152,7 +152,7 @@ describe("users", () => {
 describe("whoever manages users", () => {
   it.effect("gives no role that may more than they", () =>
     Effect.gen(function* () {
-      const { audited, call, fake } = yield* makeIdentityApp([root, manager, viewer], { roles })
+      const { audited, call, users } = yield* makeIdentityApp([root, manager, viewer], { roles })
       const give = (role: string) => call("/v1/users", { as: "manager", body: { username: "new1", roles: [role] } })
       for (const role of ["admin", "operator", "everything"]) {
         const { status, text } = yield* give(role)
@@ -162,7 +162,7 @@ describe("whoever manages users", () => {
         const self = yield* call("/v1/users/manager", { as: "manager", method: "PATCH", body: { roles: [role] } })
         assert.strictEqual(self.status, 403)
       }
-      assert.deepStrictEqual([...fake.snapshot().users.keys()].sort(), ["manager", "root", "viewer1"])
+      assert.deepStrictEqual([...(yield* users).keys()].sort(), ["manager", "root", "viewer1"])
       assert.deepStrictEqual(new Set(audited.map(({ outcome }) => outcome)), new Set(["refused"]))
       for (const role of ["viewer", "deploy", "staff"]) {
         const allowed = yield* call("/v1/users/viewer1", { as: "manager", method: "PATCH", body: { roles: [role] } })
@@ -173,8 +173,8 @@ describe("whoever manages users", () => {
 
   it.effect("touches nobody who may more than they", () =>
     Effect.gen(function* () {
-      const { audited, call, fake } = yield* makeIdentityApp([root, manager, viewer], { roles })
-      const before = fake.snapshot().users.get("root")
+      const { audited, call, users } = yield* makeIdentityApp([root, manager, viewer], { roles })
+      const before = (yield* users).get("root")
       for (const [target, method, body] of [
         ["/v1/users/root", "PATCH", { roles: ["viewer"] }],
         ["/v1/users/root", "PATCH", { disabled: true }],
@@ -185,7 +185,7 @@ describe("whoever manages users", () => {
         const { status, text } = yield* call(target, { as: "manager", method, body })
         assert.deepStrictEqual([status, text.includes("may not change root")], [403, true], `${method} ${target}`)
       }
-      assert.deepStrictEqual(fake.snapshot().users.get("root"), before)
+      assert.deepStrictEqual((yield* users).get("root"), before)
       assert.strictEqual(audited.length, 5)
       assert.notInclude(JSON.stringify(audited), "mine, from")
       // A token of root's that may manage users and no more is no root either.
@@ -230,7 +230,7 @@ describe("the last user who may do everything", () => {
     Effect.gen(function* () {
       const locked = user("locked", ["admin"], { disabled: true })
       const silent = user("silent", ["admin"], { passwordHash: undefined })
-      const { call, fake } = yield* makeIdentityApp([root, locked, silent, viewer], { roles })
+      const { call, users } = yield* makeIdentityApp([root, locked, silent, viewer], { roles })
       const token = somebody("token:all", ["*"], { kind: "token", owner: "root" })
       for (const as of ["root", token]) {
         for (const [method, body] of attempts) {
@@ -244,7 +244,7 @@ describe("the last user who may do everything", () => {
         200
       )
       assert.strictEqual((yield* call("/v1/users/locked", { as: "root", method: "DELETE" })).status, 204)
-      assert.isTrue(fake.snapshot().users.has("root"))
+      assert.isTrue((yield* users).has("root"))
     })
   )
 
@@ -262,7 +262,6 @@ describe("the last user who may do everything", () => {
 
   it.effect("is left by two who remove each other at once", () =>
     Effect.gen(function* () {
-      const fake = makeFakeIdentityStore()
       // A removal takes its time, so that another request comes in between.
       const layer = Layer.effect(
         IdentityStore,
@@ -270,15 +269,15 @@ describe("the last user who may do everything", () => {
           ...store,
           deleteUser: (name: string, now: number) => Effect.andThen(Effect.yieldNow, store.deleteUser(name, now))
         }))
-      ).pipe(Layer.provide(fake.layer))
-      const { call } = yield* makeIdentityApp([root, user("root2", ["admin"])], { store: { ...fake, layer } })
+      ).pipe(Layer.provide(identitiesInMemory))
+      const { call, users } = yield* makeIdentityApp([root, user("root2", ["admin"])], { store: layer })
       const remove = (name: string, by: string) =>
         call(`/v1/users/${name}`, { as: somebody(by, ["*"], { kind: "user" }), method: "DELETE" })
       const answers = yield* Effect.all([remove("root2", "root"), remove("root", "root2")], {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(answers.map(({ status }) => status).sort(), [204, 409])
-      assert.strictEqual(fake.snapshot().users.size, 1)
+      assert.strictEqual((yield* users).size, 1)
     })
   )
 })

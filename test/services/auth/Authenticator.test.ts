@@ -374,7 +374,10 @@ describe("while the System API has no password", () => {
           assert.strictEqual(told(nobodyElse), "anonymous although refused: none: no credentials")
           assert.deepStrictEqual(permissionsOf(nobodyElse).grants, [...openGrants].sort())
           assert.strictEqual(yield* who(basic("admin", "x")), `anonymous although refused: basic: ${admin}`)
-          assert.strictEqual(yield* who("Digest x"), "anonymous although refused: none: a scheme that is not known here")
+          assert.strictEqual(
+            yield* who("Digest x"),
+            "anonymous although refused: none: a scheme that is not known here"
+          )
           assert.match(yield* who("Bearer junk"), /^anonymous although refused: bearer: invalid_token/u)
           assert.strictEqual(yield* who("Bearer alice"), "alice")
           assert.strictEqual(yield* who(basic("alice", "alice's")), "alice")
