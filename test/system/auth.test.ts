@@ -33,12 +33,15 @@ describe("the password", () => {
       const daemon = yield* start({ config: config() })
       const described = jsonOf(yield* request(`${daemon.url}/openapi.json`))
       yield* setSecret(daemon, secret)
-      const paths = Object.entries(Object(Object(described).paths)).flatMap(([path, operations]) =>
-        Object.keys(Object(operations)).map(
-          (method) => [method.toUpperCase(), path.replaceAll(/\{\w+\}/gu, "env")] as const
-        )
+      const guarded = Object.entries(Object(Object(described).paths)).flatMap(([path, operations]) =>
+        Object.entries(Object(operations))
+          .filter(([, operation]) => Object(operation)["x-permission"] !== "public")
+          .map(([method]) => [method.toUpperCase(), path.replaceAll(/\{\w+\}/gu, "env")] as const)
       )
+      const paths = guarded.filter(([, path]) => !path.startsWith("/v1/"))
+      const others = guarded.filter(([, path]) => path.startsWith("/v1/"))
       assert.isAbove(paths.length, 15)
+      assert.isAbove(others.length, 10)
       for (const [method, path] of [
         ...paths,
         ["GET", "/nowhere"],
@@ -49,6 +52,14 @@ describe("the password", () => {
         assert.deepStrictEqual(
           [status, headers["www-authenticate"], body],
           [401, 'Basic realm="system-api"', '{"code":401,"message":"Unauthorized"}\n'],
+          `${method} ${path}`
+        )
+      }
+      for (const [method, path] of [...others, ["GET", "/v1/nowhere"]] as const) {
+        const { body, headers, status } = yield* request(`${daemon.url}${path}`, { method })
+        assert.deepStrictEqual(
+          [status, headers["www-authenticate"], body.startsWith('{"error":"UNAUTHORIZED","message":"Unauthorized"')],
+          [401, 'Bearer realm="systemapi"', true],
           `${method} ${path}`
         )
       }
