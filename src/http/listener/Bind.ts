@@ -1,15 +1,23 @@
 /**
  * Opens and closes the address of a server. A UNIX socket left behind by a daemon that died is removed, after a
  * connection attempt has shown that nobody answers there; one that is in use, or a file of any other kind, is left
- * alone and is an error. Every failure is told in words, with the address, for people who see only an exit message.
+ * alone and is an error. A UNIX socket appears at its path with its mode and group: it is made in a folder that nobody
+ * else may enter, and linked to its place when it is ready, so that nobody connects through a mode of the moment. Every
+ * failure is told in words, with the address, for people who see only an exit message.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { chmod, lstat, stat, unlink } from "node:fs/promises"
+import { chmod, chown, link, lstat, mkdtemp, rm, stat, unlink } from "node:fs/promises"
 import * as Net from "node:net"
-import { dirname } from "node:path"
-import { format, type ListenAddress, type UnixAddress } from "../../services/config/ListenAddress.ts"
+import { dirname, join } from "node:path"
+import {
+  format,
+  type ListenAddress,
+  socketFolderPrefix,
+  socketName,
+  type UnixAddress
+} from "../../services/config/ListenAddress.ts"
 import { errnoText, hasErrno } from "../../services/errno.ts"
 
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
@@ -27,6 +35,7 @@ const backlog = 4096
 /** Where the system's own words say little of an address. */
 const reasons: Readonly<Record<string, string>> = {
   EPERM: "permission denied",
+  EEXIST: "address already in use",
   EADDRNOTAVAIL: "this machine has no such address",
   EAFNOSUPPORT: "this machine has no such kind of address",
   ENOTFOUND: "no such host name",
@@ -38,39 +47,80 @@ const reasons: Readonly<Record<string, string>> = {
 export const failed = (address: ListenAddress, error: unknown): ListenFailed =>
   new ListenFailed({ address: format(address), reason: errnoText(error, reasons) })
 
-/**
- * Listens until the scope closes. The result is the address asked for, with the port it got; node removes the file of
- * a UNIX socket when the server closes.
- */
+/** Who may open a UNIX socket. */
+export interface SocketAccess {
+  readonly mode: number
+  /** A group's id; undefined: the daemon's own. */
+  readonly group: number | undefined
+}
+
+/** Listens until the scope closes. The result is the address asked for, with the port it got. */
 export const bind = Effect.fnUntraced(function* (
   server: Net.Server,
   address: ListenAddress,
-  socketMode: number
+  access: SocketAccess
 ): Effect.fn.Return<ListenAddress, ListenFailed, Scope.Scope> {
-  if (address._tag === "Unix") yield* removeStale(address)
-  yield* Effect.acquireRelease(startListening(server, address), () => Effect.sync(() => server.close()))
   if (address._tag === "Unix") {
-    yield* Effect.tryPromise({
-      try: () => chmod(address.path, socketMode),
-      catch: (error) => failed(address, error)
-    })
+    yield* bindSocket(server, address, access)
     return address
   }
+  const { host, port } = address
+  yield* Effect.acquireRelease(startListening(server, { host, port }, address), () => Effect.sync(() => server.close()))
   const bound = server.address()
   return typeof bound === "object" && bound !== null ? { ...address, port: bound.port } : address
 })
 
-const startListening = (server: Net.Server, address: ListenAddress): Effect.Effect<void, ListenFailed> =>
+const bindSocket = Effect.fnUntraced(function* (
+  server: Net.Server,
+  address: UnixAddress,
+  { group, mode }: SocketAccess
+): Effect.fn.Return<void, ListenFailed, Scope.Scope> {
+  const attempt = <A>(step: () => Promise<A>) =>
+    Effect.tryPromise({ try: step, catch: (error) => failed(address, error) })
+  yield* removeStale(address)
+  const folder = yield* Effect.acquireRelease(
+    attempt(() => mkdtemp(join(dirname(address.path), socketFolderPrefix))),
+    (made) => Effect.ignore(Effect.tryPromise(() => rm(made, { recursive: true, force: true })))
+  )
+  const path = join(folder, socketName)
+  yield* Effect.acquireRelease(startListening(server, { path }, address), () => Effect.sync(() => server.close()))
+  if (group !== undefined) yield* attempt(() => chown(path, sameOwner, group))
+  yield* attempt(() => chmod(path, mode))
+  const made = yield* attempt(() => identity(path))
+  // Linked, not renamed: what another daemon has put there meanwhile would be replaced without a word.
+  yield* Effect.acquireRelease(
+    attempt(() => link(path, address.path)),
+    () => Effect.ignore(Effect.tryPromise(() => removeOwn(address.path, made)))
+  )
+  yield* attempt(() => rm(folder, { recursive: true }))
+})
+
+/** For chown: leave it as it is. */
+const sameOwner = -1
+
+/** The number of a file that is gone is given to another, but not within one tick of the clock. */
+const identity = async (path: string): Promise<string> => {
+  const { dev, ino, mtimeNs } = await lstat(path, { bigint: true })
+  return [dev, ino, mtimeNs].join()
+}
+
+/** A daemon that started when we had stopped to listen may have its own socket there by now. */
+const removeOwn = async (path: string, made: string): Promise<void> => {
+  if ((await identity(path)) === made) await unlink(path)
+}
+
+const startListening = (
+  server: Net.Server,
+  where: Net.ListenOptions,
+  address: ListenAddress
+): Effect.Effect<void, ListenFailed> =>
   Effect.callback((resume) => {
     const refused = (error: Error) => resume(Effect.fail(failed(address, error)))
     server.once("error", refused)
-    server.listen(
-      address._tag === "Unix" ? { path: address.path, backlog } : { host: address.host, port: address.port, backlog },
-      () => {
-        server.off("error", refused)
-        resume(Effect.void)
-      }
-    )
+    server.listen({ ...where, backlog }, () => {
+      server.off("error", refused)
+      resume(Effect.void)
+    })
   })
 
 const removeStale = Effect.fnUntraced(function* (address: UnixAddress): Effect.fn.Return<void, ListenFailed> {

@@ -44,6 +44,8 @@ export interface ListenerOptions {
   readonly certificate?: Certificate | undefined
   /** Mode of a UNIX socket's file: owner and group by default. */
   readonly socketMode?: number | undefined
+  /** Id of its group; the daemon's own by default. */
+  readonly socketGroup?: number | undefined
   readonly limits?: Partial<ListenerLimits> | undefined
 }
 
@@ -82,7 +84,8 @@ export const listen = Effect.fnUntraced(function* (
     try: () => makeFront(connections, limits, certificate, serving.handler),
     catch: (error) => failed(address, error)
   })
-  const bound = yield* bind(front.server, address, options.socketMode ?? socketModeDefault)
+  const access = { mode: options.socketMode ?? socketModeDefault, group: options.socketGroup }
+  const bound = yield* bind(front.server, address, access)
   // An accept that fails (no descriptors left) is tried again by the next one.
   front.server.on("error", () => {})
   const deadlines = watch(connections, limits)

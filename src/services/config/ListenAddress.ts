@@ -4,6 +4,7 @@
  */
 import * as Result from "effect/Result"
 import { isIPv6 } from "node:net"
+import { dirname } from "node:path"
 import { ipBytes } from "../auth/IpAddress.ts"
 
 interface TcpAddress {
@@ -26,6 +27,13 @@ export const allowed = "host:port, :port, [IPv6]:port or unix:/path"
 /** The kernel's sun_path has 108 bytes with its ending NUL. */
 const unixPathBytesMax = 107
 
+/** A socket is made in a folder of its own beside its place (Bind.ts), whose name mkdtemp makes of this and six letters. */
+export const socketFolderPrefix = ".sa-"
+export const socketName = "s"
+
+/** What that leaves for the folder the socket is in. */
+const unixFolderBytesMax = unixPathBytesMax - `/${socketFolderPrefix}XXXXXX/${socketName}`.length
+
 const hostPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/u
 
 const portMax = 65_535
@@ -35,8 +43,8 @@ export const parse = (text: string): Result.Result<ListenAddress, string> => {
   if (text.startsWith("unix:")) {
     const path = text.slice("unix:".length)
     if (!path.startsWith("/") || path.includes("\0")) return Result.fail("unix: and an absolute path")
-    return Buffer.byteLength(path) > unixPathBytesMax
-      ? Result.fail(`a socket path of at most ${unixPathBytesMax} bytes`)
+    return Buffer.byteLength(path) > unixPathBytesMax || Buffer.byteLength(dirname(path)) > unixFolderBytesMax
+      ? Result.fail(`a socket path of at most ${unixPathBytesMax} bytes, ${unixFolderBytesMax} of them for its folder`)
       : Result.succeed({ _tag: "Unix", path })
   }
   const colon = text.lastIndexOf(":")

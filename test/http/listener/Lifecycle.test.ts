@@ -6,7 +6,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import { chmod, stat, writeFile } from "node:fs/promises"
+import { chmod, readdir, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import { asBytes, type Refusal } from "../../../src/http/listener/Answers.ts"
@@ -21,6 +21,24 @@ const hello = () => Effect.succeed(HttpServerResponse.text("hello"))
 
 const messageOf = (address: ListenAddress) =>
   Effect.map(Effect.flip(listen({ address }, hello)), (error) => error.message)
+
+/** The mode of a file as another thread sees it first, which looks without a pause from the time this succeeds. */
+const watchMode = (path: string) =>
+  Effect.promise(async () => {
+    const worker = new Worker(
+      `const { lstatSync } = require("node:fs")
+       const { parentPort } = require("node:worker_threads")
+       parentPort.postMessage("looking")
+       let seen
+       while (seen === undefined) seen = lstatSync(${JSON.stringify(path)}, { throwIfNoEntry: false })
+       parentPort.postMessage(seen.mode & 0o777)`,
+      { eval: true }
+    )
+    const message = () => new Promise<unknown>((resolve) => worker.once("message", resolve))
+    await message()
+    const seen = message()
+    return { first: Effect.promise(() => seen) }
+  })
 
 describe("addresses", () => {
   it.live("listens on every interface, on IPv6 and on a name", () =>
@@ -74,6 +92,43 @@ describe("addresses", () => {
         })
       )
       assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.tryPromise(() => stat(path)))))
+    })
+  )
+
+  it.live("shows a UNIX socket with its mode and group from the first moment, and nothing else beside it", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const umask = process.umask(0)
+      yield* Effect.addFinalizer(() => Effect.sync(() => void process.umask(umask)))
+      const group = process.getgid?.() ?? 0
+      // The other thread does not look at every moment: several times is nearly always once at the wrong one.
+      for (const name of ["a", "b", "c", "d", "e", "f", "g", "h"]) {
+        const path = join(folder, name)
+        const { first } = yield* watchMode(path)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* serve({ address: { _tag: "Unix", path }, socketMode: 0o600, socketGroup: group })
+            assert.strictEqual(yield* first, 0o600)
+            assert.strictEqual((yield* Effect.promise(() => stat(path))).gid, group)
+            assert.deepStrictEqual(yield* Effect.promise(() => readdir(folder)), [name])
+          })
+        )
+        assert.deepStrictEqual(yield* Effect.promise(() => readdir(folder)), [])
+      }
+    })
+  )
+
+  it.live("leaves the socket of the daemon that came after it", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const address: ListenAddress = { _tag: "Unix", path: join(folder, "s") }
+      const first = yield* Scope.make()
+      const served = yield* Scope.provide(serve({ address }), first)
+      yield* served.stop(0)
+      const next = yield* serve({ address })
+      yield* Scope.close(first, Exit.void)
+      assert.strictEqual((yield* curl("--unix-socket", address.path, `http://x/a`)).out, "ok 2")
+      assert.deepStrictEqual(next.seen, ["/a"])
     })
   )
 

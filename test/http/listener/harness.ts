@@ -45,6 +45,7 @@ export const serve = Effect.fnUntraced(function* (
     readonly certificate?: Certificate
     readonly limits?: Partial<ListenerLimits>
     readonly socketMode?: number
+    readonly socketGroup?: number
   } = {}
 ): Effect.fn.Return<Served, never, Scope.Scope> {
   const gate = yield* Deferred.make<void>()

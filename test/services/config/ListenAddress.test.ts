@@ -15,7 +15,7 @@ const Address = Schema.Union([
     host,
     port: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))
   }),
-  Schema.TaggedStruct("Unix", { path: Schema.String.check(Schema.isPattern(/^\/[a-z/. :]{0,100}$/u)) })
+  Schema.TaggedStruct("Unix", { path: Schema.String.check(Schema.isPattern(/^\/[a-z/. :]{0,90}$/u)) })
 ])
 
 describe("a listen address", () => {
