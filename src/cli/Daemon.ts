@@ -16,8 +16,8 @@ import { Supervisor } from "../actors/kernel/Supervisor.ts"
 import * as LifeRecorder from "../actors/LifeRecorder.ts"
 import * as PipeReader from "../actors/PipeReader.ts"
 import * as Retention from "../actors/Retention.ts"
+import { bindListeners } from "../http/bindListeners.ts"
 import type { BoundListener } from "../http/listener/Listener.ts"
-import { bindListeners } from "../http/system/bindListeners.ts"
 import { registerSamplers } from "../http/system/metricsSamplers.ts"
 import { systemRoutes } from "../http/system/systemRoutes.ts"
 import { Actions } from "../services/actions/Actions.ts"
@@ -43,6 +43,7 @@ import { Metrics } from "../services/metrics/Metrics.ts"
 import * as StoredIdentities from "../services/identity/StoredIdentities.ts"
 import type { EventStorage } from "../services/storage/EventStorage.ts"
 import type { IdentityStorage } from "../services/storage/IdentityStorage.ts"
+import { tellExposures } from "./tellExposures.ts"
 
 export interface DaemonOptions {
   readonly config: Config
@@ -130,7 +131,10 @@ const listeners = (options: DaemonOptions) =>
     Effect.gen(function* () {
       const { config } = options
       yield* cleanLeftovers(writtenPaths(config))
-      const bound = yield* bindListeners(config, (own) => systemRoutes(config, own))
+      yield* tellExposures(config)
+      const bound = yield* bindListeners(config, (own) =>
+        Effect.all({ system: systemRoutes(config, own), identity: Effect.succeed([]) })
+      )
       yield* registerSamplers(() => bound.listeners)
       yield* Layer.build(ConfigReloader.layer({ ...options.source, alsoReload: bound.reloads }))
       return Daemon.of({ listeners: bound.listeners })

@@ -10,8 +10,7 @@ import * as Schema from "effect/Schema"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { Config } from "../../src/services/config/Config.ts"
-import { load } from "../../src/services/config/ConfigFile.ts"
+import { load, type Loaded } from "../../src/services/config/ConfigFile.ts"
 import { diff } from "../../src/services/config/Reload.ts"
 import { eventsOf, jsonOf, request } from "../system/client.ts"
 import { program } from "../system/build.ts"
@@ -35,6 +34,8 @@ const says: ReadonlyArray<RegExp> = [
   /: unknown key(?:, did you mean ".+"\?)?$/u,
   /: .+ is given twice$/u,
   /: not used, because /u,
+  /: \S+ (?:lets in everybody|is not of this machine alone|takes logins and tokens without TLS)/u,
+  /: anybody knows the passwords of /u,
   /: allowed: (?:a name of )?1 to \d+ (?:characters|letters)/u,
   /^FILE:\d+: is (?:not UTF-8|nested more than 32 deep)$/u,
   /^FILE:\d+: not a TOML value \(text needs quotes\)$/u,
@@ -58,10 +59,7 @@ const memoryFolder = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-type Outcome = Result.Result<
-  { readonly config: Config; readonly warnings: ReadonlyArray<string> },
-  ReadonlyArray<string>
->
+type Outcome = Result.Result<Loaded, ReadonlyArray<string>>
 
 const outcomeOf = Effect.fnUntraced(function* (each: Case, path: string) {
   const exit = yield* Effect.exit(load(path, {}))
@@ -72,7 +70,9 @@ const outcomeOf = Effect.fnUntraced(function* (each: Case, path: string) {
 })
 
 const linesOf = (outcome: Outcome, path: string): ReadonlyArray<string> =>
-  (Result.isSuccess(outcome) ? outcome.success.warnings : outcome.failure).map((line) => line.replaceAll(path, "FILE"))
+  (Result.isSuccess(outcome) ? [...outcome.success.warnings, ...outcome.success.exposures] : outcome.failure).map(
+    (line) => line.replaceAll(path, "FILE")
+  )
 
 const check = (each: Case, outcome: Outcome, path: string, text: string) => {
   const lines = linesOf(outcome, path)
@@ -134,7 +134,9 @@ describe("a configuration file", () => {
             ? {
                 code: 0,
                 out: `${path}: ok\n`,
-                err: outcome.success.warnings.map((line) => `warning: ${line}\n`).join("")
+                err: [...outcome.success.warnings, ...outcome.success.exposures]
+                  .map((line) => `warning: ${line}\n`)
+                  .join("")
               }
             : { code: 1, out: "", err: `${outcome.failure.join("\n")}\n` }
           assert.deepStrictEqual({ code, out, err }, expected, failed(each, "another verdict").message)

@@ -39,7 +39,7 @@ import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { type FakeStorage, makeFakeStorage } from "./FakeStorage.ts"
 import { incoming } from "./incoming.ts"
-import { mockProcessLog } from "./mocks.ts"
+import { mockProcessLog, shownListener } from "./mocks.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface AppOptions {
@@ -124,7 +124,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   })
   const context = Context.add(built, EventLog, watched)
   const routes = yield* Effect.provideContext(
-    systemRoutes(config, () => [{ address: "127.0.0.1:3535", tls: false, connections: 0 }]),
+    systemRoutes(config, () => [shownListener]),
     context
   )
   const edge = makeEdge({

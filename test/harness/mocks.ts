@@ -1,4 +1,5 @@
 /** Capabilities that do nothing but what a test tells them; what it leaves out dies when it is used. */
+import type { DaemonServices } from "../../src/http/system/daemonHandlers.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { EventLog } from "../../src/services/events/EventLog.ts"
@@ -16,3 +17,13 @@ export const mockEventLog = (told: Partial<EventLog["Service"]>): Layer.Layer<Ev
 
 export const mockProcessLog = (told: Partial<ProcessLog["Service"]>): Layer.Layer<ProcessLog> =>
   Layer.mock(ProcessLog, { request: () => {}, dropped: () => 0, ...told })
+
+/** What the daemon shows of a listener that listens nowhere. */
+export const shownListener: ReturnType<DaemonServices["listeners"]>[number] = {
+  address: "127.0.0.1:3535",
+  tls: false,
+  apis: ["system", "identity"],
+  auth: ["basic", "bearer"],
+  clientCertificates: "none",
+  connections: 0
+}

@@ -79,11 +79,11 @@ export const rereadOf = (
 ): Effect.Effect<Loaded, ConfigError> => {
   switch (found) {
     case "same":
-      return Effect.succeed({ config, warnings: [] })
+      return Effect.succeed({ config, warnings: [], exposures: [] })
     case "changed": {
       const general = { ...config.general, strict: !config.general.strict }
       const actions = new Map([...config.actions].filter(([name]) => name !== "fail"))
-      return Effect.succeed({ config: { ...config, general, actions }, warnings: [] })
+      return Effect.succeed({ config: { ...config, general, actions }, warnings: [], exposures: [] })
     }
     case "wrong":
       return Effect.fail(new ConfigError({ problems: ["systemapi-config.toml:1: is wrong"] }))

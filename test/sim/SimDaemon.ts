@@ -24,7 +24,7 @@ import * as PipeReader from "../../src/actors/PipeReader.ts"
 import * as Retention from "../../src/actors/Retention.ts"
 import { makeEdge } from "../../src/http/edge/Edge.ts"
 import type { App } from "../../src/http/listener/Serving.ts"
-import { stopAll } from "../../src/http/system/bindListeners.ts"
+import { stopAll } from "../../src/http/bindListeners.ts"
 import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
 import { Actions } from "../../src/services/actions/Actions.ts"
 import { Authenticator } from "../../src/services/auth/Authenticator.ts"
@@ -50,7 +50,7 @@ import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { EventStorage } from "../../src/services/storage/EventStorage.ts"
 import type { IdentityStorage } from "../../src/services/storage/IdentityStorage.ts"
 import type { Spawner } from "../../src/services/commands/Spawner.ts"
-import { mockProcessLog } from "../harness/mocks.ts"
+import { mockProcessLog, shownListener } from "../harness/mocks.ts"
 import { type Setup, secretPath, uploadPaths } from "./Setup.ts"
 import type { Process } from "./World.ts"
 
@@ -189,8 +189,10 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
   )
   yield* Effect.provideContext(cleanLeftovers([...Object.values(uploadPaths), secretPath]), context)
-  const listeners = () => [{ address: "127.0.0.1:3535", tls: false, connections: 0 }]
-  const routes = yield* Effect.provideContext(systemRoutes(config, listeners), Context.add(context, Scope.Scope, scope))
+  const routes = yield* Effect.provideContext(
+    systemRoutes(config, () => [shownListener]),
+    Context.add(context, Scope.Scope, scope)
+  )
   const stopping = yield* Deferred.make<void>()
   const listener = {
     stop: (grace: Duration.Input) =>

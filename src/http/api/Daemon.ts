@@ -4,6 +4,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
+import { apiNames, providers } from "../../services/identity/Principal.ts"
 import {
   BadRequest,
   Conflict,
@@ -57,7 +58,18 @@ export const Info = Schema.Struct({
   pipes: Schema.Array(
     Schema.Struct({ source: Schema.String, path: Schema.String, lines: Schema.Int, cut_lines: Schema.Int })
   ),
-  listeners: Schema.Array(Schema.Struct({ address: Schema.String, tls: Schema.Boolean, connections: Schema.Int })),
+  listeners: Schema.Array(
+    Schema.Struct({
+      address: Schema.String,
+      tls: Schema.Boolean,
+      apis: Schema.Array(Schema.Literals(apiNames)),
+      auth: Schema.Array(Schema.Literals(providers)).annotate({ description: "The ways in" }),
+      client_certificates: Schema.Literals(["none", "optional", "required"]).annotate({
+        description: "Whether clients are asked for one, and let in without"
+      }),
+      connections: Schema.Int
+    })
+  ),
   limits: Schema.Record(Schema.String, Schema.Int)
 }).annotate({ identifier: "Info" })
 

@@ -8,6 +8,7 @@ import type { FailureThrottle } from "../../services/auth/FailureThrottle.ts"
 import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import type { EventLog } from "../../services/events/EventLog.ts"
 import type { Pipes } from "../../services/fifo/Pipes.ts"
+import type { ApiName, Provider } from "../../services/identity/Principal.ts"
 import type { Instance } from "../../services/Instance.ts"
 import type { Metrics } from "../../services/metrics/Metrics.ts"
 import type { ActorEntry, Info, Readiness } from "../api/Daemon.ts"
@@ -31,6 +32,10 @@ export interface DaemonServices {
   readonly listeners: () => ReadonlyArray<{
     readonly address: string
     readonly tls: boolean
+    readonly apis: ReadonlyArray<ApiName>
+    /** The ways in it offers. */
+    readonly auth: ReadonlyArray<Provider>
+    readonly clientCertificates: "none" | "optional" | "required"
     readonly connections: number
     /** What is wrong with its certificate's files, while the certificate before goes on serving. */
     readonly problem?: string | undefined
@@ -121,7 +126,14 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
         pipes: services.pipes
           .stats()
           .map(({ cutLines, lines, path, source }) => ({ source, path, lines, cut_lines: cutLines })),
-        listeners: services.listeners().map(({ address, connections, tls }) => ({ address, tls, connections })),
+        listeners: services.listeners().map(({ address, apis, auth, clientCertificates, connections, tls }) => ({
+          address,
+          tls,
+          apis,
+          auth,
+          client_certificates: clientCertificates,
+          connections
+        })),
         limits: {
           ...limits,
           events_max_count: events.max_count,

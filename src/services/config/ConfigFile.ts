@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Config } from "./Config.ts"
 import type { Environment, Flags } from "./environment.ts"
+import { exposures } from "./exposures.ts"
 import { formatPath, type Problem } from "./Problem.ts"
 import { resolve } from "./resolve.ts"
 import { readSigningSecret } from "./signingSecret.ts"
@@ -29,6 +30,8 @@ export interface Loaded {
   readonly config: Config
   /** One line each, in the form of a problem. */
   readonly warnings: ReadonlyArray<string>
+  /** What it lets others do; a daemon says these by itself when it starts. */
+  readonly exposures: ReadonlyArray<string>
 }
 
 const noFile: TomlFile.TomlFile = { document: {}, lineOf: () => undefined }
@@ -48,14 +51,19 @@ export const load = Effect.fn("ConfigFile.load")(function* (
     // A key that is missing and one that is misspelt are often the same; the reader gets both.
     return yield* new ConfigError({ problems: lines([...resolved.problems, ...resolved.warnings]) })
   }
-  const { auth } = resolved.config
+  const { auth, general } = resolved.config
+  const told = {
+    warnings: lines(resolved.warnings),
+    // Whether there is a password in the file is for the daemon to know.
+    exposures: lines(exposures(resolved.config, general.basic_auth_secret_path !== undefined))
+  }
   const secretPath = auth.jwt_secret_path
-  if (secretPath === undefined) return { config: resolved.config, warnings: lines(resolved.warnings) }
+  if (secretPath === undefined) return { config: resolved.config, ...told }
   const secret = yield* Effect.mapError(
     readSigningSecret(secretPath),
     (text) => new ConfigError({ problems: lines([{ path: ["auth", "jwt_secret_path"], text }, ...resolved.warnings]) })
   )
-  return { config: { ...resolved.config, auth: { ...auth, jwt_secret: secret } }, warnings: lines(resolved.warnings) }
+  return { config: { ...resolved.config, auth: { ...auth, jwt_secret: secret } }, ...told }
 })
 
 const show = (

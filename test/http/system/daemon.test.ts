@@ -115,7 +115,16 @@ describe("GET /api/v1/info", () => {
         body_max_bytes: config.limits.body_max_bytes,
         log_max_entries: 1000
       })
-      assert.deepStrictEqual(info.listeners, [{ address: "127.0.0.1:3535", tls: false, connections: 0 }])
+      assert.deepStrictEqual(info.listeners, [
+        {
+          address: "127.0.0.1:3535",
+          tls: false,
+          apis: ["system", "identity"],
+          auth: ["basic", "bearer"],
+          client_certificates: "none",
+          connections: 0
+        }
+      ])
     })
   )
 })

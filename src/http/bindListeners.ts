@@ -1,5 +1,6 @@
 /**
- * Binds every configured listener: its address, limits, certificate and the APIs it mounts.
+ * Binds every configured listener: its address, limits and certificate, the ways in it offers and the APIs it mounts.
+ * Two APIs on one listener share its edge and nothing else; of one that is not mounted there is no path.
  *
  * At the stop all of them end together, within one grace: no new work from then on, what is in hand may be finished.
  * Shortly before the grace is over the commands that still run are ended, so that who waits for one gets its answer.
@@ -11,22 +12,25 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import * as CertificateReloader from "../../actors/CertificateReloader.ts"
-import { Authenticator } from "../../services/auth/Authenticator.ts"
-import type { Config, ListenerConfig } from "../../services/config/Config.ts"
-import { Executor } from "../../services/commands/Executor.ts"
-import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
-import { format } from "../../services/config/ListenAddress.ts"
-import { ProcessLog } from "../../services/log/ProcessLog.ts"
-import { Metrics } from "../../services/metrics/Metrics.ts"
-import type { Certificate } from "../../services/tls/Certificate.ts"
-import { ServerCertificate } from "../../services/tls/ServerCertificate.ts"
-import { makeEdge } from "../edge/Edge.ts"
-import type { Route } from "../edge/routes.ts"
-import { traced } from "../edge/tracing.ts"
-import type { ListenerLimits } from "../listener/Limits.ts"
-import { type BoundListener, listen } from "../listener/Listener.ts"
-import type { DaemonServices } from "./daemonHandlers.ts"
+import * as CertificateReloader from "../actors/CertificateReloader.ts"
+import { Authenticator } from "../services/auth/Authenticator.ts"
+import { resolveAccount } from "../services/commands/accounts.ts"
+import { Executor } from "../services/commands/Executor.ts"
+import type { Config, ListenerConfig } from "../services/config/Config.ts"
+import { CurrentConfig } from "../services/config/CurrentConfig.ts"
+import { format } from "../services/config/ListenAddress.ts"
+import type { ApiName } from "../services/identity/Principal.ts"
+import { ProcessLog } from "../services/log/ProcessLog.ts"
+import { Metrics } from "../services/metrics/Metrics.ts"
+import type { Certificate } from "../services/tls/Certificate.ts"
+import { ServerCertificate } from "../services/tls/ServerCertificate.ts"
+import { makeEdge } from "./edge/Edge.ts"
+import type { Route } from "./edge/routes.ts"
+import { traced } from "./edge/tracing.ts"
+import { ListenFailed } from "./listener/Bind.ts"
+import type { ListenerLimits } from "./listener/Limits.ts"
+import { type BoundListener, listen } from "./listener/Listener.ts"
+import type { DaemonServices } from "./system/daemonHandlers.ts"
 
 type Listeners = ReturnType<DaemonServices["listeners"]>
 
@@ -35,34 +39,39 @@ const answersWithinMs = 1000
 
 export const bindListeners = Effect.fnUntraced(function* <E, R>(
   config: Config,
-  routesOf: (listeners: () => Listeners) => Effect.Effect<ReadonlyArray<Route>, E, R>
+  routesOf: (listeners: () => Listeners) => Effect.Effect<Readonly<Record<ApiName, ReadonlyArray<Route>>>, E, R>
 ) {
   const authenticator = yield* Authenticator
   const current = yield* CurrentConfig
   const executor = yield* Executor
   const log = yield* ProcessLog
   const metrics = yield* Metrics
-  const bound: Array<BoundListener & { readonly certificate: ServerCertificate["Service"] | undefined }> = []
+  const bound: Array<Bound> = []
   const seen = (): Listeners =>
-    bound.map(({ address, certificate, stats }) => ({
+    bound.map(({ address, certificate, listener, stats }) => ({
       address: format(address),
       tls: certificate !== undefined,
+      apis: listener.apis,
+      auth: listener.auth,
+      clientCertificates: askedOf(listener),
       connections: stats().open,
       problem: certificate?.degraded()
     }))
   const clock = yield* Clock.Clock
-  const routes = yield* routesOf(seen)
+  const routesByApi = yield* routesOf(seen)
   const certificates = new Map<string, ServerCertificate["Service"]>()
   for (const listener of config.listeners) {
     const certificate = yield* certificateOf(listener, config, certificates)
-    const { auth: providers, roles } = listener
+    const { apis, auth: providers, roles } = listener
     const surface = { address: format(listener.address), providers, roles }
+    const routes = apis.flatMap((api) => routesByApi[api])
     const app = yield* traced(makeEdge({ routes, surface, authenticator, clock, log, observe: metrics.observeRequest }))
     const one = yield* listen(
       {
         address: listener.address,
         certificate: certificate === undefined ? undefined : pemOf(certificate.current()),
         socketMode: listener.socket_mode,
+        socketGroup: yield* socketGroup(listener),
         limits: limitsOf(config, listener)
       },
       app
@@ -74,7 +83,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
         )
       )
     }
-    bound.push({ ...one, certificate })
+    bound.push({ ...one, certificate, listener })
     yield* Effect.logInfo(`listening on ${one.url}`)
   }
   yield* Effect.addFinalizer(() => stopAll(bound, executor.stop, current.get().limits.stop_timeout_ms))
@@ -83,6 +92,24 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     reloads: [...certificates.values()].map((certificate) => Effect.asVoid(certificate.reload))
   }
 })
+
+interface Bound extends BoundListener {
+  readonly certificate: ServerCertificate["Service"] | undefined
+  readonly listener: ListenerConfig
+}
+
+const askedOf = ({ tls }: ListenerConfig): Listeners[number]["clientCertificates"] => {
+  if (tls?.clients === undefined) return "none"
+  return tls.clients.required ? "required" : "optional"
+}
+
+const socketGroup = ({ address, socket_group: group }: ListenerConfig) =>
+  address._tag === "Tcp"
+    ? Effect.undefined
+    : resolveAccount(undefined, group).pipe(
+        Effect.map(({ gid }) => gid),
+        Effect.mapError(({ message }) => new ListenFailed({ address: format(address), reason: message }))
+      )
 
 /** The commands are told once the grace is nearly over and somebody still waits; else by the end of their actor. */
 export const stopAll = (

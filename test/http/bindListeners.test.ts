@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import { stopAll } from "../../../src/http/system/bindListeners.ts"
+import { stopAll } from "../../src/http/bindListeners.ts"
 
 /** Two listeners, the first of which drains when told to or when its grace is over, and what was done when. */
 const begin = Effect.fnUntraced(function* (graceMs: number) {
