@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as CertificateReloader from "../actors/CertificateReloader.ts"
+import { Audit } from "../services/audit/Audit.ts"
 import { Authenticator } from "../services/auth/Authenticator.ts"
 import { resolveAccount } from "../services/commands/accounts.ts"
 import { Executor } from "../services/commands/Executor.ts"
@@ -25,6 +26,7 @@ import { Metrics } from "../services/metrics/Metrics.ts"
 import type { Certificate } from "../services/tls/Certificate.ts"
 import { ServerCertificate } from "../services/tls/ServerCertificate.ts"
 import { makeEdge } from "./edge/Edge.ts"
+import { makeLiveAnswers } from "./edge/liveAnswers.ts"
 import type { Route } from "./edge/routes.ts"
 import { traced } from "./edge/tracing.ts"
 import { ListenFailed } from "./listener/Bind.ts"
@@ -41,6 +43,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
   config: Config,
   routesOf: (listeners: () => Listeners) => Effect.Effect<Readonly<Record<ApiName, ReadonlyArray<Route>>>, E, R>
 ) {
+  const audit = yield* Audit
   const authenticator = yield* Authenticator
   const current = yield* CurrentConfig
   const executor = yield* Executor
@@ -58,6 +61,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
       problem: certificate?.degraded()
     }))
   const clock = yield* Clock.Clock
+  const live = yield* makeLiveAnswers
   const routesByApi = yield* routesOf(seen)
   const certificates = new Map<string, ServerCertificate["Service"]>()
   for (const listener of config.listeners) {
@@ -65,7 +69,19 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     const { apis, auth: providers, roles } = listener
     const surface = { address: format(listener.address), providers, roles }
     const routes = apis.flatMap((api) => routesByApi[api])
-    const app = yield* traced(makeEdge({ routes, surface, authenticator, clock, log, observe: metrics.observeRequest }))
+    const app = yield* traced(
+      makeEdge({
+        routes,
+        surface,
+        audit,
+        authenticator,
+        clock,
+        config: current.get,
+        live,
+        log,
+        observe: metrics.observeRequest
+      })
+    )
     const one = yield* listen(
       {
         address: listener.address,

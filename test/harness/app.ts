@@ -17,9 +17,11 @@ import * as Stream from "effect/Stream"
 import * as EventStore from "../../src/actors/EventStore.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import { makeEdge } from "../../src/http/edge/Edge.ts"
+import { makeLiveAnswers } from "../../src/http/edge/liveAnswers.ts"
 import { stopping } from "../../src/http/listener/Listener.ts"
 import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
 import { Actions } from "../../src/services/actions/Actions.ts"
+import { Audit, type AuditEntry } from "../../src/services/audit/Audit.ts"
 import { Authenticator } from "../../src/services/auth/Authenticator.ts"
 import { BasicAuth } from "../../src/services/auth/BasicAuth.ts"
 import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
@@ -39,7 +41,7 @@ import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { type FakeStorage, makeFakeStorage } from "./FakeStorage.ts"
 import { incoming } from "./incoming.ts"
-import { mockProcessLog, shownListener } from "./mocks.ts"
+import { mockAudit, mockProcessLog, nobodyStored, shownListener } from "./mocks.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface AppOptions {
@@ -82,6 +84,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   yield* Effect.promise(() => writeFile(path, `${secretLines}${options.config ?? ""}`))
   const { config } = yield* load(path, {})
   const requests: Array<RequestEntry> = []
+  const audited: Array<AuditEntry> = []
   const observed: Array<readonly [route: string, status: number]> = []
   const waits = yield* Queue.unbounded<number>()
 
@@ -103,6 +106,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   const layer = Layer.mergeAll(
     Authenticator.layer.pipe(
       Layer.provideMerge(BasicAuth.layer),
+      Layer.provide(nobodyStored),
       Layer.provideMerge(secret),
       Layer.provideMerge(FailureThrottle.layer)
     ),
@@ -111,7 +115,8 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
     Layer.mock(Executor, options.executor ?? {}),
     Layer.mock(FileUploads, options.uploads ?? {}),
     Layer.succeed(Pipes, { stats: () => [] }),
-    mockProcessLog({ request: (_atMs, entry) => void requests.push(entry) })
+    mockProcessLog({ request: (_atMs, entry) => void requests.push(entry) }),
+    mockAudit(audited)
   ).pipe(Layer.provideMerge(base))
   const built = yield* Effect.orDie(Layer.build(Layer.fresh(layer)))
   const log = Context.get(built, EventLog)
@@ -130,7 +135,10 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   const edge = makeEdge({
     routes,
     surface: { address: "127.0.0.1:3535", providers: ["basic", "bearer"], roles: ["admin"] },
+    audit: Context.get(built, Audit),
     authenticator: Context.get(built, Authenticator),
+    config: Context.get(built, CurrentConfig).get,
+    live: yield* makeLiveAnswers,
     clock: yield* Clock.Clock,
     log: Context.get(built, ProcessLog),
     observe: (route, status) => void observed.push([route, status])
@@ -167,6 +175,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
     log,
     config,
     requests,
+    audited,
     observed,
     secretPath,
     context: built,

@@ -23,10 +23,12 @@ import * as LifeRecorder from "../../src/actors/LifeRecorder.ts"
 import * as PipeReader from "../../src/actors/PipeReader.ts"
 import * as Retention from "../../src/actors/Retention.ts"
 import { makeEdge } from "../../src/http/edge/Edge.ts"
+import { makeLiveAnswers } from "../../src/http/edge/liveAnswers.ts"
 import type { App } from "../../src/http/listener/Serving.ts"
 import { stopAll } from "../../src/http/bindListeners.ts"
 import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
 import { Actions } from "../../src/services/actions/Actions.ts"
+import { Audit } from "../../src/services/audit/Audit.ts"
 import { Authenticator } from "../../src/services/auth/Authenticator.ts"
 import { BasicAuth } from "../../src/services/auth/BasicAuth.ts"
 import { BasicSecret } from "../../src/services/auth/BasicSecret.ts"
@@ -50,7 +52,7 @@ import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { EventStorage } from "../../src/services/storage/EventStorage.ts"
 import type { IdentityStorage } from "../../src/services/storage/IdentityStorage.ts"
 import type { Spawner } from "../../src/services/commands/Spawner.ts"
-import { mockProcessLog, shownListener } from "../harness/mocks.ts"
+import { mockAudit, mockProcessLog, nobodyStored, shownListener } from "../harness/mocks.ts"
 import { type Setup, secretPath, uploadPaths } from "./Setup.ts"
 import type { Process } from "./World.ts"
 
@@ -156,6 +158,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   const secret = BasicSecret.layer({ path: secretPath, salt: general.basic_auth_secret_salt, format: "sha256" })
   const auth = Authenticator.layer.pipe(
     Layer.provideMerge(replace(BasicAuth, BasicAuth.layer, replaced.auth)),
+    Layer.provide(nobodyStored),
     Layer.provideMerge(secret)
   )
   const log = Layer.mergeAll(replace(EventLog, EventStore.layer({ recent }), replaced.log), auth).pipe(
@@ -182,7 +185,11 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     Layer.provideMerge(work),
     Layer.provideMerge(platform)
   )
-  const quiet = Layer.merge(mockProcessLog({ configure: () => Effect.void }), Logger.layer([loggerTo(options.log)]))
+  const quiet = Layer.mergeAll(
+    mockProcessLog({ configure: () => Effect.void }),
+    mockAudit([]),
+    Logger.layer([loggerTo(options.log)])
+  )
 
   const scope = yield* Scope.make()
   const context = yield* Layer.buildWithScope(Layer.fresh(Layer.provideMerge(parts, quiet)), scope).pipe(
@@ -208,7 +215,10 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   const app = makeEdge({
     routes,
     surface: { address: "127.0.0.1:3535", providers: ["basic", "bearer"], roles: ["admin"] },
+    audit: Context.get(context, Audit),
     authenticator: Context.get(context, Authenticator),
+    config: Context.get(context, CurrentConfig).get,
+    live: yield* Effect.provideService(makeLiveAnswers, Scope.Scope, scope),
     clock: yield* Clock.Clock,
     log: Context.get(context, ProcessLog),
     observe: () => {}

@@ -2,6 +2,7 @@
 import type { Surface } from "../../services/auth/Authenticator.ts"
 import { anonymousId, type Principal } from "../../services/identity/Principal.ts"
 import type { Incoming } from "../listener/Incoming.ts"
+import type { GuardedRoute } from "./routes.ts"
 
 export class Call {
   readonly request: Incoming
@@ -17,6 +18,16 @@ export class Call {
   params: Readonly<Record<string, string | undefined>> = {}
   /** The path pattern that matched; what metrics count by, so that callers cannot make new series. */
   route = "none"
+  /** Whether its handler was asked: everything that stands before it has let the request through. */
+  entered = false
+  /** Why it was refused, for the audit log. */
+  refused: string | undefined
+  /** The endpoint that was asked for, whether or not it may be had. */
+  endpoint: GuardedRoute | undefined
+  /** Fields that its answer gets beside those of whoever answers. */
+  answerHeaders: Readonly<Record<string, string>> | undefined
+  /** The page of another origin that asks, where such pages may. */
+  origin: string | undefined
   private parsedQuery: URLSearchParams | undefined
 
   constructor(request: Incoming, id: string, surface: Surface) {

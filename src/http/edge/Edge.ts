@@ -1,6 +1,6 @@
 /**
- * The edge every request passes: an id, who asks, the route, whether they may, and one shape for every error; one log
- * line at the end.
+ * The edge every request passes: an id, who asks, the route, whether they may, and one shape for every error; what is
+ * told of it at the end.
  *
  * Authentication comes before routing is told of, as in the original: an unknown path tells a stranger 401 like a known
  * one. Only what is open to everybody looks at no credentials. Whether somebody may is decided before a body is read or
@@ -11,14 +11,21 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type { Authenticator, Outcome, Refusal, Surface } from "../../services/auth/Authenticator.ts"
+import type { Audit } from "../../services/audit/Audit.ts"
+import type { Authenticator, Surface } from "../../services/auth/Authenticator.ts"
+import type { Config } from "../../services/config/Config.ts"
 import type { ProcessLog } from "../../services/log/ProcessLog.ts"
 import { escapeControls } from "../../services/events/render.ts"
 import type { App } from "../listener/Serving.ts"
-import { isAllowed, permissionNeeded } from "./Access.ts"
+import { makeAdmission } from "./admission.ts"
+import { makeAuditing } from "./auditing.ts"
 import { Call } from "./Call.ts"
-import { challengeOf } from "./challenge.ts"
+import { allowedOrigin, corsHeaders, isPreflight, preflightAnswer } from "./cors.ts"
+import { permissionNeeded } from "./Access.ts"
 import { errorResponse, failure, HttpFailure } from "./HttpFailure.ts"
+import { decidedAnew, type LiveAnswers } from "./liveAnswers.ts"
+import { objectionTo } from "./objections.ts"
+import { redactedPath } from "./redacted.ts"
 import { makeRequestIds } from "./requestId.ts"
 import { makeRouter, type Match } from "./Router.ts"
 import type { GuardedRoute, Handler, Route } from "./routes.ts"
@@ -29,7 +36,11 @@ export interface EdgeOptions {
   readonly clock: Clock.Clock
   readonly routes: ReadonlyArray<Route>
   readonly surface: Surface
+  readonly audit: Audit["Service"]
   readonly authenticator: Authenticator["Service"]
+  /** The configuration in force. */
+  readonly config: () => Pick<Config, "audit" | "cors">
+  readonly live: LiveAnswers
   readonly log: ProcessLog["Service"]
   /** Called once for each answered request. */
   readonly observe: (route: string, status: number, durationMs: number) => void
@@ -43,26 +54,50 @@ export interface EdgeOptions {
  */
 export type Guard = (route: Route) => ((call: Call) => Effect.Effect<Response | undefined, HttpFailure>) | undefined
 
-/** Far longer than any path of ours: a request line may have a mebibyte, a line of the log should not. */
-const loggedPathMax = 1024
-
 /** What nginx logs for a client that left before its answer; never sent. */
 const clientClosedRequest = 499
 
-export const makeEdge = ({ authenticator, clock, guards = [], log, observe, routes, surface }: EdgeOptions): App => {
-  const find = makeRouter(routes.map(guarded(guards)))
+export const makeEdge = (options: EdgeOptions): App => {
+  const { authenticator, clock, config, guards = [], live, log, observe, routes, surface } = options
+  const auditing = makeAuditing(options.audit, () => config().audit)
+  const { admit, stillMay } = makeAdmission(authenticator, surface)
   const requestId = makeRequestIds()
 
+  /** What stands between a route and its callers, put before its handler once and not looked for at each request. */
+  const guarded = (route: Route): GuardedRoute => {
+    const enter: Handler = (call) => {
+      const told = auditing.before(call, route)
+      call.entered = true
+      return told === undefined ? route.handler(call) : Effect.flatMap(told, () => route.handler(call))
+    }
+    const handler = guards
+      .flatMap((guard) => guard(route) ?? [])
+      .reduceRight<Handler>(
+        (next, guard) => (call) =>
+          Effect.flatMapEager(guard(call), (answer) => (answer === undefined ? next(call) : Effect.succeed(answer))),
+        enter
+      )
+    return { ...route, handler, needs: permissionNeeded(route.access) }
+  }
+
+  const find = makeRouter(routes.map(guarded))
+
+  const handle = (call: Call, route: GuardedRoute): Effect.Effect<Response, HttpFailure> => {
+    call.route = route.path
+    const answer = route.handler(call)
+    if (Exit.isExit(answer)) return answer
+    // Requests are served uninterruptibly (Serving.ts); a handler ends with its client.
+    const handled = Effect.interruptible(answer)
+    if (route.rate !== "read" || call.principal === undefined) return handled
+    return decidedAnew(handled, clock, stillMay(call), () => failure(401, "Unauthorized"))
+  }
+
   const serve = (call: Call, match: Match): Effect.Effect<Response, HttpFailure> => {
-    const { method } = call.request
     switch (match._tag) {
-      case "route": {
-        const { params, route } = match
-        call.params = params
-        call.route = route.path
-        return interruptible(route.handler(call))
-      }
+      case "route":
+        return handle(call, match.route)
       case "allowed": {
+        const { method } = call.request
         const allow = { allow: match.methods.join(", ") }
         return method === "OPTIONS"
           ? Effect.succeed(HttpServerResponse.empty({ status: 204, headers: allow }))
@@ -73,51 +108,29 @@ export const makeEdge = ({ authenticator, clock, guards = [], log, observe, rout
     }
   }
 
-  const admit = (call: Call, match: Match, outcome: Outcome): Effect.Effect<Response, HttpFailure> => {
-    switch (outcome._tag) {
-      case "refused":
-        return Effect.fail(unauthorized(call, outcome.refusal))
-      case "limited":
-        return Effect.fail(
-          failure(429, "Too many wrong credentials", { "retry-after": String(outcome.retryAfterSeconds) })
-        )
-      case "unavailable":
-        return Effect.fail(failure(503, outcome.reason, { "retry-after": "1" }))
-    }
-    const { principal } = outcome
-    call.principal = principal
-    call.secretVersion = outcome.secretVersion
-    if (match._tag === "route") {
-      const { route } = match
-      const needed = route.needs(match.params)
-      call.permission = needed
-      if (call.header("sec-fetch-site") === "cross-site" && changesSomething(route)) {
-        return Effect.fail(failure(403, "Requests that change something are not taken from other web sites"))
-      }
-      if (!isAllowed(principal, route.access, needed)) {
-        return Effect.fail(
-          principal.kind === "anonymous" && !surface.providers.includes("none")
-            ? unauthorized(call, outcome.refusal ?? notSaid)
-            : failure(403, `${principal.id} may not do this${needed === undefined ? "" : `: it needs ${needed}`}`)
-        )
-      }
-    }
-    return serve(call, match)
+  /** What a page of another origin asks ahead; undefined where this is no such question, or not for that page. */
+  const preflight = (call: Call): Response | undefined => {
+    if (call.origin === undefined || !isPreflight(call.request)) return undefined
+    // A method that no route has: what is there is told instead.
+    const there = find("", call.request.url)
+    return there._tag === "allowed" ? preflightAnswer(there.methods, config().cors) : undefined
   }
 
   const answerTo = (call: Call): Effect.Effect<Response, HttpFailure> => {
     try {
       const { request } = call
+      const objection = objectionTo(request)
+      if (objection !== undefined) return Effect.fail(objection)
+      call.origin = allowedOrigin(request, config().cors)
+      const answer = preflight(call)
+      if (answer !== undefined) return Effect.succeed(answer)
       const match = find(request.method, request.url)
-      if (match._tag === "route" && match.route.access === "public") return serve(call, match)
-      const { address, peer } = request
-      const outcome = authenticator.authenticate({
-        authorization: call.header("authorization"),
-        address,
-        peer,
-        surface
-      })
-      return Effect.flatMapEager(outcome, (admitted) => admit(call, match, admitted))
+      if (match._tag === "route") {
+        call.endpoint = match.route
+        call.params = match.params
+        if (match.route.access === "public") return serve(call, match)
+      }
+      return Effect.flatMapEager(admit(call), () => serve(call, match))
     } catch (defect) {
       // A handler that throws before it returns its effect.
       return Effect.die(defect)
@@ -130,20 +143,19 @@ export const makeEdge = ({ authenticator, clock, guards = [], log, observe, rout
     const account = (status: number) => {
       const durationMs = Number(clock.monotonicTimeNanosUnsafe() - started) / 1e6
       observe(call.route, status, durationMs)
-      const { address, id, path, who } = call
-      log.request(clock.currentTimeMillisUnsafe(), {
-        method: request.method,
-        path: path.length > loggedPathMax ? `${path.slice(0, loggedPathMax)}… (${path.length} characters)` : path,
-        status,
-        durationMs,
-        address,
-        who,
-        id
-      })
+      const { address, id, who } = call
+      const { method } = request
+      const path = redactedPath(call.path)
+      log.request(clock.currentTimeMillisUnsafe(), { method, path, status, durationMs, address, who, id })
+      auditing.after(call, status, durationMs)
     }
     const finish = (response: Response) => {
       account(response.status)
-      return HttpServerResponse.setHeader(response, "x-request-id", call.id)
+      let answer = HttpServerResponse.setHeader(response, "x-request-id", call.id)
+      if (answer.body._tag === "Stream" && call.principal !== undefined) answer = live.watched(answer, stillMay(call))
+      if (call.answerHeaders !== undefined) answer = HttpServerResponse.setHeaders(answer, call.answerHeaders)
+      if (config().cors.origins.length === 0) return answer
+      return HttpServerResponse.setHeaders(answer, corsHeaders(call.origin, answer.headers["vary"]))
     }
     // Eager: whatever needs no waiting (what health checks ask, what is refused) is answered without a further step.
     return Effect.matchCauseEffectEager(answerTo(call), {
@@ -157,32 +169,6 @@ export const makeEdge = ({ authenticator, clock, guards = [], log, observe, rout
   }
 }
 
-const changesSomething = ({ method, sideEffects }: Route): boolean =>
-  sideEffects || (method !== "GET" && method !== "OPTIONS")
-
-const notSaid: Refusal = { scheme: "none", error: undefined, reason: "no credentials", claimed: undefined }
-
-const unauthorized = (call: Call, refusal: Refusal): HttpFailure =>
-  failure(401, "Unauthorized", challengeOf(call.path, refusal))
-
-/** What stands between a route and its callers, put before its handler once and not looked for at each request. */
-const guarded =
-  (guards: ReadonlyArray<Guard>) =>
-  (route: Route): GuardedRoute => {
-    const needs = permissionNeeded(route.access)
-    const own = guards.flatMap((guard) => guard(route) ?? [])
-    const handler = own.reduceRight<Handler>(
-      (next, guard) => (call) =>
-        Effect.flatMapEager(guard(call), (answer) => (answer === undefined ? next(call) : Effect.succeed(answer))),
-      route.handler
-    )
-    return { ...route, handler, needs }
-  }
-
-/** Requests are served uninterruptibly (Serving.ts); a handler ends with its client. */
-const interruptible = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Exit.isExit(effect) ? effect : Effect.interruptible(effect)
-
 const answerOf = (cause: Cause.Cause<HttpFailure>, call: Call): Effect.Effect<Response> => {
   const squashed = Cause.squash(cause)
   if (squashed instanceof HttpFailure) return Effect.succeed(errorResponse(squashed, call.path))
@@ -190,7 +176,7 @@ const answerOf = (cause: Cause.Cause<HttpFailure>, call: Call): Effect.Effect<Re
     Effect.annotateLogs(Effect.logError("a request failed unexpectedly", cause), {
       request_id: call.id,
       method: call.request.method,
-      path: call.path
+      path: redactedPath(call.path)
     }),
     errorResponse(failure(500, "Internal server error"), call.path)
   )

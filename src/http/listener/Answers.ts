@@ -5,6 +5,7 @@
  */
 import * as Http from "node:http"
 import type * as Http2 from "node:http2"
+import { secureFields } from "./SecureResponse.ts"
 
 export interface Refusal {
   readonly code: 400 | 405 | 408 | 413 | 417 | 431 | 500 | 501 | 503 | 505
@@ -86,7 +87,8 @@ export const throughHttp1 = (response: Http.ServerResponse, refusal: Refusal): v
 /** The same over HTTP/2, where the stream ends and the connection goes on. */
 export const throughHttp2 = (response: Http2.Http2ServerResponse, refusal: Refusal): void => {
   const content = body(refusal)
-  response.writeHead(refusal.code, headersOf(refusal, content.length))
+  const headers = headersOf(refusal, content.length)
+  response.writeHead(refusal.code, { ...secureFields(headers), ...headers })
   response.end(content, () => response.stream.close())
 }
 

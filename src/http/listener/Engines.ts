@@ -17,6 +17,7 @@ import type { Connections } from "./Connections.ts"
 import { attachHttp1, attachHttp2, type Handler } from "./Exchanges.ts"
 import type { ListenerLimits } from "./Limits.ts"
 import { resume } from "./RawTarget.ts"
+import { SecureResponse } from "./SecureResponse.ts"
 
 /** PEM texts; the certificate may be followed by its chain. */
 export interface Certificate {
@@ -126,6 +127,7 @@ const peerOf = (socket: Net.Socket): string => `${socket.remoteAddress}|${socket
 
 const makeHttp1 = (connections: Connections, limits: ListenerLimits, handler: Handler): Http.Server => {
   const server = Http.createServer({
+    ServerResponse: SecureResponse,
     maxHeaderSize: limits.headerBytes,
     // Checked with the other objections, where it is answered in JSON.
     requireHostHeader: false,

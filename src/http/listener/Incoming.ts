@@ -52,7 +52,11 @@ export class NodeIncoming implements Incoming {
   isRepeated(name: string): boolean {
     const { rawHeaders } = this.#source
     let count = 0
-    for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === name) count += 1
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const field = rawHeaders[i]
+      // Nearly all are told apart by their length.
+      if (field?.length === name.length && field.toLowerCase() === name) count += 1
+    }
     return count > 1
   }
 

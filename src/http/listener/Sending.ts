@@ -14,6 +14,7 @@ import type { ServerResponse } from "node:http"
 import { constants, Http2ServerResponse } from "node:http2"
 import { internalError, notServed, throughHttp1, throughHttp2 } from "./Answers.ts"
 import type { NodeIncoming } from "./Incoming.ts"
+import { secureFields } from "./SecureResponse.ts"
 import { drainedBytesMax } from "./UnreadBody.ts"
 
 export type Outgoing = ServerResponse | Http2ServerResponse
@@ -74,7 +75,7 @@ const writeHead = (outgoing: Outgoing, answer: HttpServerResponse.HttpServerResp
   const { status } = answer
   // There is nothing these could be the length of (RFC 9110, section 8.6).
   const headers = status === 204 || status === 205 ? Headers.remove(answer.headers, "content-length") : answer.headers
-  if (outgoing instanceof Http2ServerResponse) outgoing.writeHead(status, headers)
+  if (outgoing instanceof Http2ServerResponse) outgoing.writeHead(status, { ...secureFields(headers), ...headers })
   else outgoing.writeHead(status, headers)
 }
 

@@ -100,4 +100,7 @@ const adminRoles: ReadonlyArray<string> = [adminId]
 /** Longer than a name may be, and short enough for a log. */
 const claimedMax = 64
 
-const nameOf = (user: Uint8Array): string => Buffer.from(user).toString().slice(0, claimedMax + 1)
+const nameOf = (user: Uint8Array): string =>
+  Buffer.from(user)
+    .toString()
+    .slice(0, claimedMax + 1)

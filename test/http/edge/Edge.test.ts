@@ -10,9 +10,12 @@ import { makeEdge } from "../../../src/http/edge/Edge.ts"
 import { failure } from "../../../src/http/edge/HttpFailure.ts"
 import { readBody } from "../../../src/http/edge/readBody.ts"
 import type { Handler, Route } from "../../../src/http/edge/routes.ts"
+import { Audit } from "../../../src/services/audit/Audit.ts"
 import { type Attempt, nobody, type Outcome } from "../../../src/services/auth/Authenticator.ts"
 import { PermissionSet } from "../../../src/services/identity/Permission.ts"
 import type { RequestEntry } from "../../../src/services/log/format.ts"
+import { load } from "../../../src/services/config/ConfigFile.ts"
+import { mockAudit, noLiveAnswers } from "../../harness/mocks.ts"
 import { incoming } from "../../harness/incoming.ts"
 
 const open: Outcome = { _tag: "admitted", principal: nobody(PermissionSet.everything, []), secretVersion: 3 }
@@ -31,6 +34,7 @@ const refused: Outcome = {
 }
 
 const makeApp = Effect.fnUntraced(function* (outcome: Outcome = open) {
+  const { config } = yield* load(undefined, {})
   const calls: Array<Call> = []
   const attempts: Array<Attempt> = []
   const requests: Array<RequestEntry> = []
@@ -76,6 +80,9 @@ const makeApp = Effect.fnUntraced(function* (outcome: Outcome = open) {
         return Effect.succeed(outcome)
       }
     },
+    audit: yield* Effect.provide(Audit, mockAudit([])),
+    config: () => config,
+    live: noLiveAnswers,
     log: { request: (_atMs, entry) => void requests.push(entry), configure: () => Effect.void, dropped: () => 0 },
     observe: (path, status, ms) => void observed.push([path, status, ms])
   })

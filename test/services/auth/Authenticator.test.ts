@@ -58,7 +58,7 @@ const entry = (name: string, by: Partial<CertificateConfig>): CertificateConfig 
 
 interface World {
   /** The password of the System API; null: its file is empty; undefined: no file is configured. */
-  readonly secret?: string | null
+  readonly secret?: string | null | undefined
   readonly users?: ReadonlyArray<User>
   readonly certificates?: ReadonlyArray<CertificateConfig>
   readonly verifyPassword?: Passwords["Service"]["verify"]
