@@ -6,7 +6,7 @@
  * One fiber looks at all streams, one after the other, letting others go first between them. It owns the table, which has
  * an entry for each stream that is being sent and no other bound than the connections have.
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -41,7 +41,9 @@ export const makeLiveAnswers: Effect.Effect<LiveAnswers, never, Scope.Scope> = E
   const live = new Set<Live>()
 
   const look = Effect.gen(function* () {
-    for (const one of [...live]) {
+    // Those that begin meanwhile have just been decided about.
+    const now = Array.from(live)
+    for (const one of now) {
       if (live.has(one) && !(yield* one.stillMay)) {
         live.delete(one)
         one.fiber.interruptUnsafe()
