@@ -133,7 +133,7 @@ export type Certificate = typeof Certificate.Type
 export const Certificates = Schema.Array(Certificate)
   .check(Schema.isMaxLength(certificatesMax))
   .annotate({
-    description: "Client certificates and who they are; the first that fits counts.",
+    description: "Client certificates and who they are: by fingerprint, else by alternative name, else by subject.",
     allowed: `at most ${certificatesMax} [[certificates]] tables`
   })
 

@@ -103,8 +103,9 @@ const keyInFile = (name: string): string => name.replace(/_expiry_s$/u, "_expiry
 const ownTables = (entries: ReadonlyArray<{ readonly key: string }>): ReadonlyMap<string, unknown> =>
   new Map(entries.filter((entry) => !entry.key.startsWith("general.")).map((entry) => [entry.key, entry]))
 
-/** The new section, but for the keys that wait for a restart. */
+/** The new section, but for the keys that wait for a restart; the old one itself where nothing of it changes. */
 const merge = <A extends object>(schema: Schema.Top, old: A, next: A): A => {
   const live = liveNames(shapeOf(schema))
-  return { ...next, ...Object.fromEntries(Object.entries(old).filter(([key]) => !live.has(key))) }
+  const merged: A = { ...next, ...Object.fromEntries(Object.entries(old).filter(([key]) => !live.has(key))) }
+  return Equal.equals(old, merged) ? old : merged
 }

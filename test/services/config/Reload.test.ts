@@ -106,6 +106,80 @@ address = ":3"
     })
   )
 
+  it.live("takes up who may do what at once, and leaves what tokens are made with", () =>
+    Effect.gen(function* () {
+      const listener =
+        '[[listeners]]\naddress = ":1"\ntls = true\ntls_cert_path = "c"\ntls_key_path = "k"\nclient_ca_path = "ca"\n'
+      const old = yield* configOf(`${listener}
+[auth]
+approval_required = ["keys:rotate"]
+[roles.kept]
+permissions = ["events:read"]
+[roles.changed]
+permissions = ["events:read"]
+[roles.removed]
+permissions = []
+[[certificates]]
+name = "build"
+san = "DNS:build"
+roles = ["viewer"]
+`)
+      const next = yield* configOf(`${listener}
+[auth]
+token_expiry_hours = 1
+jwt_issuer = "other"
+jwt_secret = "0123456789abcdef0123456789abcdef"
+development_users = false
+justification_required = ["users:manage"]
+[roles.kept]
+permissions = ["events:read"]
+[roles.changed]
+permissions = ["events:*"]
+[[certificates]]
+name = "laptop"
+san = "DNS:laptop"
+roles = ["viewer"]
+[cors]
+origins = ["https://ops.example"]
+[rate_limits]
+read = 5
+[audit]
+reads = true
+`)
+      const { config, live, restart } = diff(old, next)
+      assert.deepStrictEqual(live, [
+        "auth.justification_required",
+        "auth.approval_required",
+        "cors.origins",
+        "rate_limits.read",
+        "audit.reads",
+        "roles.changed",
+        "roles.removed",
+        "certificates.build",
+        "certificates.laptop"
+      ])
+      assert.deepStrictEqual(restart, ["auth.jwt_secret", "auth.jwt_issuer", "auth.token_expiry_hours"])
+      assert.deepStrictEqual(config.auth, {
+        ...old.auth,
+        justification_required: ["users:manage"],
+        approval_required: []
+      })
+      assert.deepStrictEqual([config.roles, config.certificates], [next.roles, next.certificates])
+      assert.deepStrictEqual([config.cors, config.rate_limits, config.audit], [next.cors, next.rate_limits, next.audit])
+    })
+  )
+
+  it.live("leaves what is compiled from a section alone where that section is the same", () =>
+    Effect.gen(function* () {
+      const roles = '[roles.r]\npermissions = ["events:read"]\n[cors]\norigins = ["https://ops.example"]\n'
+      const [old, next] = [yield* configOf(roles), yield* configOf(`${roles}[actions]\na = "true"\n`)]
+      const { config } = diff(old, next)
+      for (const section of ["roles", "certificates", "auth", "cors", "rate_limits", "audit"] as const) {
+        assert.strictEqual<unknown>(config[section], old[section], section)
+      }
+    })
+  )
+
   it.live("names a removed table by the key it had", () =>
     Effect.gen(function* () {
       const old = yield* configOf('[[listeners]]\naddress = ":1"\n[[listeners]]\naddress = ":2"\n')
