@@ -34,7 +34,7 @@ const says: ReadonlyArray<RegExp> = [
   /: unknown key(?:, did you mean ".+"\?)?$/u,
   /: .+ is given twice$/u,
   /: not used, because /u,
-  /: \S+ (?:lets in everybody|is not of this machine alone|takes logins and tokens without TLS)/u,
+  /: \S+ (?:lets in every|is not of this machine alone|takes logins and tokens without TLS)/u,
   /: anybody knows the passwords of /u,
   /: allowed: (?:a name of )?1 to \d+ (?:characters|letters)/u,
   /^FILE:\d+: is (?:not UTF-8|nested more than 32 deep)$/u,

@@ -14,12 +14,22 @@ export const exposures = ({ auth, listeners }: Config, hasPassword: boolean): Re
   ...listeners.flatMap((listener, index) => ofListener(listener, pathOf(listener, index), hasPassword))
 ]
 
+/** Who may write to a socket may connect. */
+const writableByOthers = 0o002
+
 const ofListener = (listener: ListenerConfig, path: KeyPath, hasPassword: boolean): ReadonlyArray<Problem> => {
-  const { address, apis, auth, roles, tls } = listener
+  const { address, apis, auth, roles, socket_mode: mode, tls } = listener
   const found: Array<Problem> = []
   const where = format(address)
   if (auth.includes("none")) {
     found.push({ path, text: `${where} lets in everybody who reaches it, with the roles ${roles.join(", ")}` })
+  }
+  if (auth.includes("socket") && (mode & writableByOthers) !== 0) {
+    const bits = mode.toString(8).padStart(4, "0")
+    found.push({
+      path,
+      text: `${where} lets in every user of this machine (mode ${bits}), with the roles ${roles.join(", ")}`
+    })
   }
   if (isLocal(address)) return found
   if (apis.includes("system") && auth.includes("basic") && !hasPassword) {

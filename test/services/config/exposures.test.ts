@@ -63,6 +63,10 @@ force_no_auth = true
           "listeners[1]: :2 lets in everybody who reaches it, with the roles viewer, developer"
         ]
       )
+      assert.deepStrictEqual(
+        yield* told('[[listeners]]\naddress = "unix:/x"\nauth = ["socket"]\nsocket_mode = "0666"\n', true),
+        ["listeners[0]: unix:/x lets in every user of this machine (mode 0666), with the roles admin"]
+      )
     })
   )
 })
