@@ -162,7 +162,9 @@ export const makeFakeIdentityStore = (): FakeIdentityStore => {
     addKey: (key, overlapUntil) =>
       done("addKey", () => {
         const retire = (old: SigningKey): SigningKey =>
-          old.retiredAt === undefined ? { ...old, retiredAt: key.createdAt, expiresAt: overlapUntil } : old
+          old.alg === key.alg && old.retiredAt === undefined
+            ? { ...old, retiredAt: key.createdAt, expiresAt: overlapUntil }
+            : old
         keys = [...keys.map(retire), key]
         return Effect.void
       }),

@@ -3,8 +3,8 @@
  * is known by its header, which must be, byte for byte, one that we write for one of these keys: so no header chooses an
  * algorithm, brings a key along, or means another kind of token.
  *
- * `auth.jwt_secret` signs where it is configured and the algorithm is HS256; else the newest key of the algorithm that
- * has not been retired. All others verify until they expire. A stored key that cannot be read is none.
+ * `auth.jwt_secret` signs where it is configured and the algorithm is HS256; else the last key of the algorithm that
+ * was made and has not been retired. All others verify until they expire. A stored key that cannot be read is none.
  */
 import { createHmac, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto"
 import * as Option from "effect/Option"
@@ -54,9 +54,8 @@ export const makeKeyRing = (
   stored: ReadonlyArray<SigningKey>,
   { jwt_algorithm: alg, jwt_secret: secret }: Pick<AuthConfig, "jwt_algorithm" | "jwt_secret">
 ): KeyRing => {
-  const newestFirst = [...stored].sort((a, b) => b.createdAt - a.createdAt)
-  const active = newestFirst.find((key) => key.alg === alg && key.retiredAt === undefined)
-  const ready = newestFirst.flatMap((key) => readyKey(key) ?? [])
+  const active = stored.findLast((key) => key.alg === alg && key.retiredAt === undefined)
+  const ready = stored.flatMap((key) => readyKey(key) ?? [])
   const configured = secret === undefined ? undefined : configuredKey(secret)
   const keys = configured === undefined ? ready : [configured, ...ready]
   const byHeader = new Map(

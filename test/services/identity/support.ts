@@ -52,6 +52,7 @@ export interface IdentityOptions {
   /** Runs before each hash, and is told of what. */
   readonly hashing?: (password: string) => Effect.Effect<void>
   readonly slowHash?: Layer.Layer<SlowHash>
+  readonly throttle?: Layer.Layer<FailureThrottle>
   readonly store?: Layer.Layer<IdentityStore>
 }
 
@@ -80,7 +81,7 @@ export const startIdentity = Effect.fnUntraced(function* (options: IdentityOptio
     CurrentRoles.layer.pipe(
       Layer.provideMerge(CurrentConfig.layer({ ...config, auth: { ...config.auth, ...options.auth } }))
     ),
-    FailureThrottle.layer,
+    options.throttle ?? FailureThrottle.layer,
     options.slowHash ?? quickSlowHash(hashed, options.hashing ?? (() => Effect.void))
   )
   const context = yield* Layer.build(Layer.fresh(identityLayer.pipe(Layer.provideMerge(base))))
