@@ -47,8 +47,9 @@ const start = Effect.fnUntraced(function* (options: IdentityOptions = {}) {
     Effect.map(access.verify(text), (verified) => (verified._tag === "valid" ? verified.user.name : verified.reason))
 
   /** The secret of the key that signs, which nobody but the daemon has. */
-  const ownKey = Effect.sync(() => {
-    const jwk = read(base64url.encode(Redacted.value(started.fake.snapshot().keys.at(-1)?.jwk ?? Redacted.make("{}"))))
+  const ownKey = Effect.gen(function* () {
+    const { keys } = yield* started.identities.snapshot
+    const jwk = read(base64url.encode(Redacted.value(keys.at(-1)?.jwk ?? Redacted.make("{}"))))
     return createSecretKey(String(jwk["k"]), "base64url")
   })
   /** A token that only its claims or its header tell from one of ours. */
@@ -64,13 +65,13 @@ const start = Effect.fnUntraced(function* (options: IdentityOptions = {}) {
 describe("an access token", () => {
   it.effect("has the header and the claims of the contract, and is verified without a fiber", () =>
     Effect.gen(function* () {
-      const { access, fake, store, token } = yield* start()
+      const { access, identities, store, token } = yield* start()
       yield* store.changeUser("alice", { roles: ["operator", "deploy"] }, 0)
       const user = (yield* store.fresh).users.get("alice")
       if (user === undefined) return assert.fail("alice is gone")
       const two = yield* access.issue(user, "of-two-roles")
       const [header, payload] = parts(token)
-      const kid = fake.snapshot().keys[0]?.kid
+      const kid = (yield* identities.snapshot).keys[0]?.kid
       assert.strictEqual(
         Buffer.from(header, "base64url").toString(),
         JSON.stringify({ alg: "HS256", typ: "at+jwt", kid })
@@ -103,17 +104,16 @@ describe("an access token", () => {
 
   it.effect("is refused where the store cannot be read", () =>
     Effect.gen(function* () {
-      const { access, fake, token } = yield* start()
-      fake.breakWith("gone")
+      const { access, identities, token } = yield* start()
+      identities.breakWith("gone")
       assert.strictEqual((yield* Effect.flip(access.verify(token)))._tag, "IdentityUnavailable")
     })
   )
 
   it.effect("has the rights of the user as of now, whatever it says", () =>
     Effect.gen(function* () {
-      const { access, fake, store, token } = yield* start()
+      const { access, store, token } = yield* start()
       yield* store.changeUser("alice", { roles: ["viewer"] }, 0)
-      fake.makeStale()
       const verified = yield* access.verify(token)
       assert.deepStrictEqual(verified._tag === "valid" ? verified.user.roles : verified, ["viewer"])
     })
@@ -439,20 +439,19 @@ describe("the fast path", () => {
 describe("signing keys", () => {
   it.effect("are made at the first use and stored, once for all who ask at a time", () =>
     Effect.gen(function* () {
-      const { fake } = yield* start()
-      assert.strictEqual(fake.snapshot().keys.length, 1)
+      const { identities } = yield* start()
+      assert.strictEqual((yield* identities.snapshot).keys.length, 1)
     })
   )
 
   it.effect("of two daemons that make one at a time: both verify both, and one signs", () =>
     Effect.gen(function* () {
       const first = yield* start()
-      const second = yield* startIdentity({ store: first.fake.layer })
+      const second = yield* startIdentity({ store: first.identities.layer })
       // The second one's was made in between: what each has read of the store is old.
       const access = Context.get(second.context, AccessTokens)
       const kid = yield* access.rotate
-      first.fake.makeStale()
-      const user = first.fake.snapshot().users.get("alice")
+      const user = (yield* first.identities.snapshot).users.get("alice")
       if (user === undefined) return assert.fail("alice is gone")
       const tokens = [first.token, yield* first.access.issue(user, "a"), yield* access.issue(user, "b")]
       assert.deepStrictEqual(
@@ -468,10 +467,10 @@ describe("signing keys", () => {
 
   it.effect("overlap when they are rotated: tokens of the old one count until they expire", () =>
     Effect.gen(function* () {
-      const { access, fake, login, says, token } = yield* start()
-      const [old] = fake.snapshot().keys
+      const { access, identities, login, says, token } = yield* start()
+      const [old] = (yield* identities.snapshot).keys
       const kid = yield* access.rotate
-      const keys = fake.snapshot().keys
+      const keys = (yield* identities.snapshot).keys
       assert.deepStrictEqual(
         keys.map((key) => key.kid),
         [old?.kid ?? "", kid]
@@ -501,9 +500,9 @@ describe("signing keys", () => {
       const auth = { jwt_secret: Redacted.make(secret) }
       const stored = yield* start()
       yield* start({ auth })
-      const configured = yield* startIdentity({ auth, store: stored.fake.layer })
+      const configured = yield* startIdentity({ auth, store: stored.identities.layer })
       const access = Context.get(configured.context, AccessTokens)
-      const user = stored.fake.snapshot().users.get("alice")
+      const user = (yield* stored.identities.snapshot).users.get("alice")
       if (user === undefined) return assert.fail("alice is gone")
       const token = yield* access.issue(user, "s")
       const [head, body, signature] = parts(token)
@@ -523,9 +522,9 @@ describe("signing keys", () => {
   it.effect("of EdDSA sign where the configuration says so; their public part is in the JWK set", () =>
     Effect.gen(function* () {
       const hmac = yield* start()
-      const eddsa = yield* startIdentity({ auth: { jwt_algorithm: "EdDSA" }, store: hmac.fake.layer })
+      const eddsa = yield* startIdentity({ auth: { jwt_algorithm: "EdDSA" }, store: hmac.identities.layer })
       const access = Context.get(eddsa.context, AccessTokens)
-      const user = hmac.fake.snapshot().users.get("alice")
+      const user = (yield* hmac.identities.snapshot).users.get("alice")
       if (user === undefined) return assert.fail("alice is gone")
       const token = yield* access.issue(user, "s")
       assert.strictEqual(headerOf(token).alg, "EdDSA")
@@ -544,8 +543,6 @@ describe("signing keys", () => {
       ]) {
         assert.strictEqual((yield* access.verify(text))._tag, "invalid")
       }
-      // The first daemon has yet to hear of it.
-      hmac.fake.makeStale()
       assert.strictEqual(yield* hmac.says(token), "alice")
     })
   )

@@ -25,13 +25,13 @@ const start = Effect.fnUntraced(function* (options: IdentityOptions = alice) {
 describe("Sessions.login", () => {
   it.effect("gives an access token and a refresh token for the right password", () =>
     Effect.gen(function* () {
-      const { login, whoseIs, fake } = yield* start()
+      const { login, whoseIs, identities } = yield* start()
       const { expiresIn, refreshToken, token } = yield* login
       assert.strictEqual(expiresIn, 24 * 3600)
       assert.match(token, /^eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{43}$/u)
       assert.match(refreshToken, /^eyJ/u)
       assert.strictEqual(yield* whoseIs(token), "alice")
-      assert.deepStrictEqual(fake.calls, ["addKey", "startSession"])
+      assert.deepStrictEqual(identities.calls, ["addKey", "startSession"])
     })
   )
 
@@ -68,9 +68,9 @@ describe("Sessions.login", () => {
 
   it.effect("does not log in while the store cannot keep the login", () =>
     Effect.gen(function* () {
-      const { fake, login } = yield* start()
+      const { identities, login } = yield* start()
       yield* login
-      fake.breakWith("the disk is gone")
+      identities.breakWith("the disk is gone")
       assert.strictEqual((yield* Effect.flip(login))._tag, "IdentityUnavailable")
     })
   )
@@ -159,9 +159,9 @@ describe("Sessions.refresh", () => {
 
   it.effect("refuses junk, access tokens and strangers' tokens without asking the store", () =>
     Effect.gen(function* () {
-      const { fake, login, reason } = yield* start()
+      const { identities, login, reason } = yield* start()
       const { refreshToken, token } = yield* login
-      fake.calls.length = 0
+      identities.calls.length = 0
       const [head, body, signature] = refreshToken.split(".")
       assert.strictEqual(yield* reason(token), "it is of another kind")
       assert.strictEqual(yield* reason("junk"), "it is no token of ours")
@@ -169,7 +169,7 @@ describe("Sessions.refresh", () => {
       assert.strictEqual(yield* reason(`${head}.${body}.`), "its signature is wrong")
       assert.strictEqual(yield* reason(`${head}.${body}.${signature?.slice(1)}A`), "its signature is wrong")
       assert.strictEqual(yield* reason("x".repeat(100_000)), "it is no token of ours")
-      assert.deepStrictEqual(fake.calls, [])
+      assert.deepStrictEqual(identities.calls, [])
     })
   )
 

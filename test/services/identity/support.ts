@@ -16,7 +16,7 @@ import { identityLayer } from "../../../src/services/identity/identityLayer.ts"
 import { IdentityStore, type User } from "../../../src/services/identity/IdentityStore.ts"
 import type { Principal } from "../../../src/services/identity/Principal.ts"
 import { PermissionSet } from "../../../src/services/identity/Permission.ts"
-import { makeFakeIdentityStore } from "../../harness/FakeIdentityStore.ts"
+import { watchIdentities } from "../../harness/watchedIdentities.ts"
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -74,10 +74,10 @@ const quickSlowHash = (hashed: Array<string>, hashing: (password: string) => Eff
 export const startIdentity = Effect.fnUntraced(function* (options: IdentityOptions = {}) {
   yield* TestClock.setTime(someDay)
   const { config } = yield* Effect.orDie(load(undefined, {}))
-  const fake = makeFakeIdentityStore()
+  const identities = yield* watchIdentities
   const hashed: Array<string> = []
   const base = Layer.mergeAll(
-    options.store ?? fake.layer,
+    options.store ?? identities.layer,
     CurrentRoles.layer.pipe(
       Layer.provideMerge(CurrentConfig.layer({ ...config, auth: { ...config.auth, ...options.auth } }))
     ),
@@ -90,8 +90,8 @@ export const startIdentity = Effect.fnUntraced(function* (options: IdentityOptio
     yield* Effect.orDie(store.createUser(userOf(name, password)))
   }
   yield* store.fresh
-  fake.calls.length = 0
-  return { context, fake, store, hashed, config: Context.get(context, CurrentConfig) }
+  identities.calls.length = 0
+  return { context, identities, store, hashed, config: Context.get(context, CurrentConfig) }
 })
 
 /** Whoever came with this access token. */
