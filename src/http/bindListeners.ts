@@ -6,13 +6,8 @@
  * Shortly before the grace is over the commands that still run are ended, so that who waits for one gets its answer.
  */
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
-import * as Stream from "effect/Stream"
-import * as CertificateReloader from "../actors/CertificateReloader.ts"
 import { Audit } from "../services/audit/Audit.ts"
 import { Authenticator } from "../services/auth/Authenticator.ts"
 import { resolveAccount } from "../services/commands/accounts.ts"
@@ -23,8 +18,6 @@ import { format } from "../services/config/ListenAddress.ts"
 import type { ApiName } from "../services/identity/Principal.ts"
 import { ProcessLog } from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
-import type { Certificate } from "../services/tls/Certificate.ts"
-import { ServerCertificate } from "../services/tls/ServerCertificate.ts"
 import { makeEdge } from "./edge/Edge.ts"
 import { makeLiveAnswers } from "./edge/liveAnswers.ts"
 import type { Route } from "./edge/routes.ts"
@@ -33,6 +26,7 @@ import { ListenFailed } from "./listener/Bind.ts"
 import type { ListenerLimits } from "./listener/Limits.ts"
 import { type BoundListener, listen } from "./listener/Listener.ts"
 import type { DaemonServices } from "./system/daemonHandlers.ts"
+import { type ListenerTls, makeListenerTls } from "./listenerTls.ts"
 
 type Listeners = ReturnType<DaemonServices["listeners"]>
 
@@ -51,21 +45,21 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
   const metrics = yield* Metrics
   const bound: Array<Bound> = []
   const seen = (): Listeners =>
-    bound.map(({ address, certificate, listener, stats }) => ({
+    bound.map(({ address, listener, stats, tls }) => ({
       address: format(address),
-      tls: certificate !== undefined,
+      tls: tls !== undefined,
       apis: listener.apis,
       auth: listener.auth,
       clientCertificates: askedOf(listener),
       connections: stats().open,
-      problem: certificate?.degraded()
+      problems: tls?.problems() ?? []
     }))
   const clock = yield* Clock.Clock
   const live = yield* makeLiveAnswers
   const routesByApi = yield* routesOf(seen)
-  const certificates = new Map<string, ServerCertificate["Service"]>()
+  const listenerTls = makeListenerTls(config.general)
   for (const listener of config.listeners) {
-    const certificate = yield* certificateOf(listener, config, certificates)
+    const tls = listener.tls === undefined ? undefined : yield* listenerTls.of(listener.tls)
     const { apis, auth: providers, roles } = listener
     const surface = { address: format(listener.address), providers, roles }
     const routes = apis.flatMap((api) => routesByApi[api])
@@ -85,32 +79,26 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     const one = yield* listen(
       {
         address: listener.address,
-        certificate: certificate === undefined ? undefined : pemOf(certificate.current()),
+        ...tls?.options,
         socketMode: listener.socket_mode,
         socketGroup: yield* socketGroup(listener),
         limits: limitsOf(config, listener)
       },
       app
     )
-    if (certificate !== undefined) {
-      yield* Effect.forkScoped(
-        Stream.runForEach(certificate.changes, (next) =>
-          Effect.catch(one.setSecureContext(pemOf(next)), (error) => Effect.logError(error.message))
-        )
-      )
-    }
-    bound.push({ ...one, certificate, listener })
+    if (tls !== undefined) yield* Effect.forkScoped(tls.follow(one))
+    bound.push({ ...one, listener, tls })
     yield* Effect.logInfo(`listening on ${one.url}`)
   }
   yield* Effect.addFinalizer(() => stopAll(bound, executor.stop, current.get().limits.stop_timeout_ms))
   return {
     listeners: bound,
-    reloads: [...certificates.values()].map((certificate) => Effect.asVoid(certificate.reload))
+    reloads: listenerTls.reloads()
   }
 })
 
 interface Bound extends BoundListener {
-  readonly certificate: ServerCertificate["Service"] | undefined
+  readonly tls: ListenerTls | undefined
   readonly listener: ListenerConfig
 }
 
@@ -139,34 +127,6 @@ export const stopAll = (
     yield* Effect.forEach(listeners, (one) => one.stop(graceMs), { concurrency: "unbounded", discard: true })
     yield* Fiber.interrupt(telling)
   })
-
-/** One reloader for each pair of files, however many listeners show it. */
-const certificateOf = Effect.fnUntraced(function* (
-  { tls }: ListenerConfig,
-  { general }: Config,
-  known: Map<string, ServerCertificate["Service"]>
-) {
-  if (tls === undefined) return undefined
-  const key = JSON.stringify([tls.cert_path, tls.key_path])
-  const found = known.get(key)
-  if (found !== undefined) return found
-  const context = yield* Layer.build(
-    Layer.fresh(
-      CertificateReloader.layer({
-        certPath: tls.cert_path,
-        keyPath: tls.key_path,
-        createIfMissing: general.tls_create_if_missing,
-        hosts: general.tls_cert_hosts
-      })
-    )
-  )
-  const certificate = Context.get(context, ServerCertificate)
-  known.set(key, certificate)
-  return certificate
-})
-
-/** Node's TLS takes the key as text; it goes no further. */
-const pemOf = ({ cert, key }: Certificate) => ({ cert, key: Redacted.value(key) })
 
 const limitsOf = ({ general, limits }: Config, listener: ListenerConfig): Partial<ListenerLimits> => ({
   headerBytes: limits.max_header_bytes + 4096,

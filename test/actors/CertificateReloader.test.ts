@@ -14,6 +14,7 @@ import { Disk } from "../../src/services/files/Disk.ts"
 import type { Certificate, CertificateFiles } from "../../src/services/tls/Certificate.ts"
 import { makeSelfSigned, validityMs } from "../../src/services/tls/SelfSigned.ts"
 import { ServerCertificate } from "../../src/services/tls/ServerCertificate.ts"
+import { mockEventLog } from "../harness/mocks.ts"
 import { put, temporaryFolder, text } from "../services/files/support.ts"
 
 const now = Date.UTC(2026, 10, 22)
@@ -39,8 +40,10 @@ const started = Effect.fnUntraced(function* (
   const logger = Logger.make(
     ({ logLevel, message }) => void Queue.offerUnsafe(lines, `${logLevel}: ${[message].flat().join(" ")}`)
   )
+  const recorded = yield* Queue.unbounded<string>()
+  const eventLog = mockEventLog({ record: (message) => Effect.asVoid(Queue.offer(recorded, message)) })
   const context = yield* Layer.build(
-    reloaderLayer(files).pipe(Layer.provide([Supervisor.layer, disk]), Layer.provide(Logger.layer([logger])))
+    reloaderLayer(files).pipe(Layer.provide([Supervisor.layer, disk, eventLog]), Layer.provide(Logger.layer([logger])))
   )
   const reloader = Context.get(context, ServerCertificate)
   const published = yield* Queue.unbounded<Certificate>()
@@ -64,6 +67,7 @@ const started = Effect.fnUntraced(function* (
           if (line.includes(part)) return line
         }
       }),
+    recorded: Queue.take(recorded),
     silent: Effect.map(Queue.clear(lines), (all) => all.filter((line) => !line.startsWith("Debug"))),
     /** Has been answered after whatever was to be done before. */
     settled: Effect.ignore(reloader.reload)
@@ -92,7 +96,7 @@ describe("CertificateReloader", () => {
         )
       const context = yield* Layer.build(
         Layer.mergeAll(reloader("a"), reloader("b")).pipe(
-          Layer.provide(Disk.layer),
+          Layer.provide([Disk.layer, mockEventLog({})]),
           Layer.provideMerge(Supervisor.layer)
         )
       )
@@ -153,7 +157,6 @@ describe("CertificateReloader", () => {
       }
       assert.deepStrictEqual(yield* silent, [])
       assert.strictEqual(reloader.current().cert, first.cert)
-      assert.isUndefined(reloader.degraded())
       yield* replaced(files.keyPath, Redacted.value(key))
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual((yield* next).cert, cert)
@@ -162,7 +165,7 @@ describe("CertificateReloader", () => {
 
   it.effect("says once that a pair stays wrong, keeps the old one and recovers", () =>
     Effect.gen(function* () {
-      const { files, first, logged, next, reloader, settled, silent } = yield* started()
+      const { files, first, logged, next, recorded, reloader, settled, silent } = yield* started()
       const { cert, key } = yield* pair
       yield* replaced(files.certPath, cert)
       // The first look finds it wrong; the minute counts from there.
@@ -174,6 +177,7 @@ describe("CertificateReloader", () => {
         `Error: TLS certificate not replaced, the old one stays: TLS certificate ${files.certPath} with key ${files.keyPath}: the key does not belong to the certificate`
       )
       assert.include(reloader.degraded() ?? "", "the key does not belong to the certificate")
+      assert.match(yield* recorded, /^TLS certificate not replaced, the old one stays: /u)
       yield* settled
       yield* TestClock.adjust("10 minutes")
       yield* settled
@@ -183,7 +187,22 @@ describe("CertificateReloader", () => {
       yield* replaced(files.keyPath, Redacted.value(key))
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual((yield* next).cert, cert)
+      assert.match(yield* recorded, /^TLS certificate .* replaced, valid until /u)
       yield* settled
+      assert.isUndefined(reloader.degraded())
+    })
+  )
+
+  it.effect("shows at once what a reload that was asked for found wrong", () =>
+    Effect.gen(function* () {
+      const { files, reloader } = yield* started()
+      const { cert, key } = yield* pair
+      yield* replaced(files.certPath, cert)
+      assert.isUndefined(reloader.degraded())
+      yield* Effect.flip(reloader.reload)
+      assert.include(reloader.degraded() ?? "", "the key does not belong to the certificate")
+      yield* replaced(files.keyPath, Redacted.value(key))
+      yield* reloader.reload
       assert.isUndefined(reloader.degraded())
     })
   )
@@ -242,6 +261,7 @@ describe("CertificateReloader", () => {
       assert.strictEqual(yield* logged("ends"), `Warn: TLS certificate ${files.certPath} ends ${end}`)
       yield* TestClock.setTime(first.notAfter + dayMs)
       assert.strictEqual(yield* logged("ended"), `Warn: TLS certificate ${files.certPath} ended ${end}`)
+      assert.strictEqual(reloader.degraded(), `TLS certificate ${files.certPath} ended ${end}`)
       assert.strictEqual(reloader.current().cert, first.cert)
     })
   )

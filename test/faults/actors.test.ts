@@ -322,7 +322,7 @@ describe("certificate killed", () => {
       hosts: []
     }
     const context = yield* Layer.build(
-      Layer.fresh(CertificateReloader.layer(files).pipe(Layer.provide([disk, killable.layer])))
+      Layer.fresh(CertificateReloader.layer(files).pipe(Layer.provide([disk, killable.layer, mockEventLog({})])))
     )
     const hold = (by: Effect.Effect<void>) => {
       reading = by

@@ -8,7 +8,7 @@ import type * as Http2 from "node:http2"
 import { secureFields } from "./SecureResponse.ts"
 
 export interface Refusal {
-  readonly code: 400 | 405 | 408 | 413 | 417 | 431 | 500 | 501 | 503 | 505
+  readonly code: 400 | 403 | 405 | 408 | 413 | 417 | 431 | 500 | 501 | 503 | 505
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -39,6 +39,9 @@ export const chunkedHttp10: Refusal = { code: 400, message: "Malformed request: 
 export const unknownCoding: Refusal = { code: 501, message: "Of transfer codings only chunked is known" }
 
 export const unknownExpectation: Refusal = { code: 417, message: "Only the expectation 100-continue is known" }
+
+/** It was good when the connection began; whoever has another connects again. */
+export const certificateRefused: Refusal = { code: 403, message: "The client certificate is not accepted any more" }
 
 /** What a server of this kind can be asked at all; each route narrows it. */
 export const connectRefused: Refusal = {

@@ -9,6 +9,7 @@ import type * as Http from "node:http"
 import type * as Http2 from "node:http2"
 import type * as Net from "node:net"
 import { asBytes, type Refusal } from "./Answers.ts"
+import type { ShownCertificate } from "./ShownCertificate.ts"
 
 /** A request of HTTP/1 and its answer. */
 export interface Http1Exchange {
@@ -60,6 +61,8 @@ export class Connection {
   socket: Net.Socket
   protocol: Protocol = "handshake"
   session: Http2.ServerHttp2Session | undefined
+  /** What the client has shown of itself. */
+  certificate: ShownCertificate | undefined
 
   current: Http1Exchange | undefined
   readonly waiting: Array<Http1Exchange> = []

@@ -7,10 +7,13 @@
  * Bounds: those of Limits, and nghttp2's own on floods of resets, settings, pings and invalid frames. A fault of one
  * socket ends that socket.
  */
+import { constants } from "node:crypto"
 import * as Http from "node:http"
 import * as Http2 from "node:http2"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
+import type { TlsVersion } from "../../services/config/Config.ts"
+import type { Bundle } from "../../services/tls/ClientTrust.ts"
 import { forParserFault } from "./Answers.ts"
 import type { Connection } from "./Connection.ts"
 import type { Connections } from "./Connections.ts"
@@ -18,6 +21,7 @@ import { attachHttp1, attachHttp2, type Handler } from "./Exchanges.ts"
 import type { ListenerLimits } from "./Limits.ts"
 import { resume } from "./RawTarget.ts"
 import { SecureResponse } from "./SecureResponse.ts"
+import { type ClientCertificates, ShownCertificate } from "./ShownCertificate.ts"
 
 /** PEM texts; the certificate may be followed by its chain. */
 export interface Certificate {
@@ -25,33 +29,52 @@ export interface Certificate {
   readonly key: string
 }
 
-/** The front server, which is the one that listens; `secure` is it again where it speaks TLS. */
+/** How a listener speaks TLS. */
+export interface Security {
+  readonly certificate: Certificate
+  readonly minVersion: TlsVersion
+  /** Undefined: clients are not asked for certificates. */
+  readonly clients: ClientCertificates | undefined
+  /** Wall time in milliseconds, for the dates of certificates. */
+  readonly now: () => number
+}
+
+/** The front server, which is the one that listens. */
 export interface Front {
   readonly server: Net.Server
-  readonly secure: Tls.Server | undefined
+  /** For the connections from now on, with the CAs that are in force now; throws as `makeFront`. */
+  readonly setCertificate: (certificate: Certificate) => void
 }
 
 /** Peers that vanish without a word (a laptop closed on an event stream) are found by TCP within some minutes. */
 const tcpKeepAliveMs = 60_000
 
-/** As Go's and every distribution's default since years; 1.0 and 1.1 are forbidden by RFC 8996. */
-const tlsVersionMin = "TLSv1.2"
-
 /** Frames that break the protocol, after which a session is closed; a sound client sends none. */
 const invalidFramesMax = 100
 
-/** Throws what OpenSSL says when certificate and key do not belong together or are none. */
-export const tlsOptions = ({ cert, key }: Certificate): Tls.SecureContextOptions => ({
+/**
+ * A connection that asks for a certificate resumes no session: what a ticket brings back is the verdict of another day,
+ * without the certificates that were sent along, so that it could not be judged anew. Nor may another certificate be
+ * shown halfway through.
+ */
+const judgedAnew = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION
+
+const contextOf = (
+  { cert, key }: Certificate,
+  minVersion: TlsVersion,
+  bundle: Bundle | undefined
+): Tls.SecureContextOptions => ({
   cert,
   key,
-  minVersion: tlsVersionMin
+  minVersion: `TLSv${minVersion}`,
+  ...(bundle === undefined ? {} : { ca: bundle.pem, secureOptions: judgedAnew })
 })
 
-/** Throws where the certificate cannot be used. */
+/** Throws what OpenSSL says when certificate and key do not belong together or are none. */
 export const makeFront = (
   connections: Connections,
   limits: ListenerLimits,
-  certificate: Certificate | undefined,
+  security: Security | undefined,
   handler: Handler
 ): Front => {
   const http1 = makeHttp1(connections, limits, handler)
@@ -62,7 +85,7 @@ export const makeFront = (
     keepAlive: true,
     keepAliveInitialDelay: tcpKeepAliveMs
   }
-  if (certificate === undefined) {
+  if (security === undefined) {
     const server = Net.createServer(socketOptions, (socket) => {
       const connection = connections.admit(socket, true)
       if (connection === undefined) return
@@ -74,24 +97,29 @@ export const makeFront = (
         else socket.destroy()
       })
     })
-    return { server, secure: undefined }
+    return { server, setCertificate: () => {} }
   }
+  const { certificate, clients, minVersion, now } = security
   const http2 = makeHttp2(connections, limits, handler)
+  let bundle = clients?.trust().bundle
   const secure = Tls.createServer({
     ...socketOptions,
-    ...tlsOptions(certificate),
+    ...contextOf(certificate, minVersion, bundle),
+    requestCert: clients !== undefined,
+    rejectUnauthorized: clients?.required === true,
     ALPNProtocols: ["h2", "http/1.1"],
     handshakeTimeout: limits.headerMs
   })
-  const handshakes = new Map<string, Connection>()
+  const handshakes = new Map<string, { readonly connection: Connection; readonly bundle: Bundle | undefined }>()
   // Runs before TLS takes the socket: the listener added first is called first.
   secure.prependListener("connection", (socket: Net.Socket) => {
     const connection = connections.admit(socket, false)
     if (connection === undefined) return
     const peer = peerOf(socket)
-    handshakes.set(peer, connection)
+    const handshake = { connection, bundle }
+    handshakes.set(peer, handshake)
     socket.once("close", () => {
-      if (handshakes.get(peer) === connection) handshakes.delete(peer)
+      if (handshakes.get(peer) === handshake) handshakes.delete(peer)
     })
   })
   secure.on("tlsClientError", (_, socket) => {
@@ -100,14 +128,24 @@ export const makeFront = (
   })
   secure.on("secureConnection", (socket) => {
     const peer = peerOf(socket)
-    const connection = handshakes.get(peer)
+    const handshake = handshakes.get(peer)
     handshakes.delete(peer)
     // Without a peer the socket was reset in the meantime, or was turned away.
-    if (connection === undefined) {
+    if (handshake === undefined) {
       socket.destroy()
       return
     }
+    const { connection } = handshake
     socket.on("error", () => {})
+    if (clients !== undefined && handshake.bundle !== undefined) {
+      connection.certificate = ShownCertificate.of(socket, handshake.bundle, clients, now)
+      // What TLS does not know: that it has been revoked.
+      if (connection.certificate?.refusal !== undefined) {
+        connections.counts.handshakesFailed += 1
+        socket.destroy()
+        return
+      }
+    }
     if (socket.alpnProtocol === "h2") {
       connections.open(connection, socket, "http2")
       http2(connection, socket)
@@ -116,7 +154,14 @@ export const makeFront = (
       http1.emit("connection", socket)
     }
   })
-  return { server: secure, secure }
+  return {
+    server: secure,
+    setCertificate: (next) => {
+      const after = clients?.trust().bundle
+      secure.setSecureContext(contextOf(next, minVersion, after))
+      bundle = after
+    }
+  }
 }
 
 /**

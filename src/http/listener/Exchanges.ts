@@ -28,10 +28,11 @@ import { hasBody } from "./Incoming.ts"
 import type { ListenerLimits } from "./Limits.ts"
 import { dropUnread } from "./UnreadBody.ts"
 
-/** Answers a request. What it returns is called when the client leaves before the answer is complete. */
+/** Answers a request of a connection. What it returns is called when the client leaves before the answer is complete. */
 export type Handler = (
   request: Http.IncomingMessage | Http2.Http2ServerRequest,
-  response: Http.ServerResponse | Http2.Http2ServerResponse
+  response: Http.ServerResponse | Http2.Http2ServerResponse,
+  connection: Connection
 ) => (() => void) | undefined
 
 /** `continue`: the client waits for a `100 Continue` before it sends the body; `unknown`: for something else. */
@@ -57,8 +58,9 @@ export const attachHttp1 = (
 
   const start = (connection: Connection, exchange: Http1Exchange): void => {
     connection.current = exchange
-    if (exchange.refusal !== undefined) throughHttp1(exchange.response, exchange.refusal)
-    else exchange.abandon = handler(exchange.request, exchange.response)
+    const refusal = exchange.refusal ?? connection.certificate?.refusal
+    if (refusal !== undefined) throughHttp1(exchange.response, refusal)
+    else exchange.abandon = handler(exchange.request, exchange.response, connection)
   }
 
   const receive = (expectation: Expectation) => (request: Http.IncomingMessage, response: Http.ServerResponse) => {
@@ -130,7 +132,13 @@ export const attachHttp2 = (
   handler: Handler
 ): void => {
   const receive =
-    (answer: (request: Http2.Http2ServerRequest, response: Http2.Http2ServerResponse) => ReturnType<Handler>) =>
+    (
+      answer: (
+        request: Http2.Http2ServerRequest,
+        response: Http2.Http2ServerResponse,
+        connection: Connection
+      ) => ReturnType<Handler>
+    ) =>
     (request: Http2.Http2ServerRequest, response: Http2.Http2ServerResponse): void => {
       const session = request.stream.session
       const connection = session === undefined ? undefined : sessions.get(session)
@@ -150,15 +158,21 @@ export const attachHttp2 = (
         if (!response.writableEnded) abandon?.()
         connections.endStream(connection, exchange)
       })
-      abandon = answer(request, response)
+      const refusal = connection.certificate?.refusal
+      if (refusal === undefined) {
+        abandon = answer(request, response, connection)
+      } else {
+        throughHttp2(response, refusal)
+        connection.markLast()
+      }
     }
 
   server.on("request", receive(handler))
   server.on(
     "checkContinue",
-    receive((request, response) => {
+    receive((request, response, connection) => {
       response.writeContinue()
-      return handler(request, response)
+      return handler(request, response, connection)
     })
   )
   const refuse = (refusal: Refusal) =>

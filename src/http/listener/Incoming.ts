@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http"
 import { constants, Http2ServerRequest } from "node:http2"
 import type { Peer } from "../../services/auth/Peer.ts"
+import type { ShownCertificate } from "./ShownCertificate.ts"
 
 /** The client left, or broke the protocol, within the body. */
 export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {}) {
@@ -25,7 +26,7 @@ export interface Incoming {
   readonly headers: IncomingHttpHeaders
   /** Of the client; empty where there is none, as on a UNIX socket. */
   readonly address: string
-  /** The client's certificate; undefined where none was shown. */
+  /** The client's certificate, judged when this is read; undefined where none was shown. */
   readonly peer: Peer | undefined
   /** Whether a field was sent more than once; `headers` then has one of them, or all in one text. */
   readonly isRepeated: (name: string) => boolean
@@ -37,16 +38,21 @@ export class NodeIncoming implements Incoming {
   readonly url: string
   readonly headers: IncomingHttpHeaders
   readonly address: string
-  readonly peer: Peer | undefined = undefined
   readonly #source: IncomingMessage | Http2ServerRequest
+  readonly #certificate: ShownCertificate | undefined
   #bodyBytes = 0
 
-  constructor(source: IncomingMessage | Http2ServerRequest) {
+  constructor(source: IncomingMessage | Http2ServerRequest, certificate?: ShownCertificate) {
     this.#source = source
+    this.#certificate = certificate
     this.method = (source.method ?? "").toUpperCase()
     this.url = targetOf(source.url ?? "")
     this.headers = source.headers
     this.address = source.socket.remoteAddress ?? ""
+  }
+
+  get peer(): Peer | undefined {
+    return this.#certificate?.peer
   }
 
   isRepeated(name: string): boolean {

@@ -6,6 +6,7 @@
  * and no more. Endless answers take `stopping` as their end. A failed bind is a `ListenFailed`; after it nothing that
  * a client does can fail the listener.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -13,13 +14,15 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import type { TlsVersion } from "../../services/config/Config.ts"
 import { format, type ListenAddress } from "../../services/config/ListenAddress.ts"
 import { bind, failed, type ListenFailed } from "./Bind.ts"
 import { Connections, type ListenerStats } from "./Connections.ts"
 import { watch } from "./Deadlines.ts"
-import { type Certificate, makeFront, tlsOptions } from "./Engines.ts"
+import { type Certificate, makeFront } from "./Engines.ts"
 import { defaultLimits, type ListenerLimits } from "./Limits.ts"
 import { type App, serve } from "./Serving.ts"
+import type { ClientCertificates } from "./ShownCertificate.ts"
 
 /** A new certificate cannot be used; the one before stays in use. */
 export class CertificateRefused extends Schema.TaggedError<CertificateRefused>()("CertificateRefused", {
@@ -40,8 +43,12 @@ export const stopping = Context.Reference<Deferred.Deferred<void>>("systemapi/ht
 
 export interface ListenerOptions {
   readonly address: ListenAddress
-  /** Served with TLS (1.2 at least, HTTP/2 and HTTP/1.1); not on a UNIX socket, whose file mode guards it. */
+  /** Served with TLS (HTTP/2 and HTTP/1.1); not on a UNIX socket, whose file mode guards it. */
   readonly certificate?: Certificate | undefined
+  /** As Go's and every distribution's default since years; 1.0 and 1.1 are forbidden by RFC 8996. */
+  readonly minVersion?: TlsVersion | undefined
+  /** Clients are asked for a certificate, and judged by it at each request. */
+  readonly clients?: ClientCertificates | undefined
   /** Mode of a UNIX socket's file: owner and group by default. */
   readonly socketMode?: number | undefined
   /** Id of its group; the daemon's own by default. */
@@ -56,7 +63,10 @@ export interface BoundListener {
   readonly url: string
   /** Bounded by the grace; again and after the scope has closed it does nothing. */
   readonly stop: (grace: Duration.Input) => Effect.Effect<void>
-  /** For the connections from now on; nothing changes when it fails, or where the listener speaks no TLS. */
+  /**
+   * For the connections from now on, with the CAs that are in force now; nothing changes when it fails, or where the
+   * listener speaks no TLS.
+   */
   readonly setSecureContext: (certificate: Certificate) => Effect.Effect<void, CertificateRefused>
   readonly stats: () => ListenerStats
 }
@@ -72,7 +82,7 @@ export const listen = Effect.fnUntraced(function* (
   app: App
 ): Effect.fn.Return<BoundListener, ListenFailed, Scope.Scope> {
   const limits: ListenerLimits = { ...defaultLimits, ...options.limits }
-  const { address, certificate } = options
+  const { address, certificate, clients, minVersion = "1.2" } = options
   if (address._tag === "Unix" && certificate !== undefined) {
     return yield* failed(address, "TLS is not served on a UNIX socket")
   }
@@ -80,8 +90,13 @@ export const listen = Effect.fnUntraced(function* (
   const stopSignal = yield* Deferred.make<void>()
   const serving = serve(app, Context.add(yield* Effect.context<never>(), stopping, stopSignal))
   const connections = new Connections(limits)
+  const clock = yield* Clock.Clock
+  const security =
+    certificate === undefined
+      ? undefined
+      : { certificate, minVersion, clients, now: () => clock.currentTimeMillisUnsafe() }
   const front = yield* Effect.try({
-    try: () => makeFront(connections, limits, certificate, serving.handler),
+    try: () => makeFront(connections, limits, security, serving.handler),
     catch: (error) => failed(address, error)
   })
   const access = { mode: options.socketMode ?? socketModeDefault, group: options.socketGroup }
@@ -120,7 +135,7 @@ export const listen = Effect.fnUntraced(function* (
     stop,
     setSecureContext: (next) =>
       Effect.try({
-        try: () => front.secure?.setSecureContext(tlsOptions(next)),
+        try: () => front.setCertificate(next),
         catch: (error) => new CertificateRefused({ reason: error instanceof Error ? error.message : String(error) })
       }),
     stats: () => connections.stats()

@@ -27,8 +27,8 @@ export const serve = (app: App, context: Context.Context<never>): Serving => {
   const running = new Set<Fiber.Fiber<void>>()
   const run = Effect.runForkWith(context)
 
-  const handler: Handler = (request, response) => {
-    const sent = answered(app, new NodeIncoming(request), response)
+  const handler: Handler = (request, response, { certificate }) => {
+    const sent = answered(app, new NodeIncoming(request, certificate), response)
     if (Exit.isExit(sent) && Exit.isSuccess(sent)) return undefined
     const fiber = run(
       Effect.catchCause(sent, (cause) => breakOff(response, cause)),

@@ -37,8 +37,8 @@ export interface DaemonServices {
     readonly auth: ReadonlyArray<Provider>
     readonly clientCertificates: "none" | "optional" | "required"
     readonly connections: number
-    /** What is wrong with its certificate's files, while the certificate before goes on serving. */
-    readonly problem?: string | undefined
+    /** What is wrong with its certificates' files, while what they held before is in force. */
+    readonly problems?: ReadonlyArray<string>
   }>
 }
 
@@ -86,9 +86,8 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
           problems.push(`pipe:${source}: ${lastError.message}`)
         }
       }
-      for (const problem of new Set(services.listeners().map((listener) => listener.problem))) {
-        if (problem !== undefined) problems.push(`TLS certificate not replaced: ${problem}`)
-      }
+      // Listeners may share their files.
+      problems.push(...new Set(services.listeners().flatMap(({ problems: found = [] }) => found)))
       const body: typeof Readiness.Type = { status: problems.length === 0 ? "ok" : "degraded", problems }
       return jsonResponse(body, problems.length === 0 ? 200 : 503)
     })

@@ -9,10 +9,14 @@ export type Peer =
 export interface ClientCertificate {
   /** SHA-256 of its DER form, 64 lower-case hex digits. */
   readonly fingerprint: string
-  /** RFC 2253: `CN=build,O=Example`. */
+  /** RFC 2253: `CN=build,O=Example`; for people. */
   readonly subject: string
+  /** The subject for comparing, as `nameKey` has it: its parts, and no text that its author could have shaped. */
+  readonly subjectKey: string
   /** `DNS:name`, `URI:uri`, `email:address`, `IP:address`. */
   readonly sans: ReadonlyArray<string>
   /** Upper-case hex, as `openssl x509 -serial` prints it. */
   readonly serial: string
+  /** UNIX time in milliseconds. */
+  readonly notAfter: number
 }

@@ -1,19 +1,28 @@
 /**
  * Writes ASN.1 in DER (X.690), as much of it as one certificate needs. Every function returns the bytes of one whole
- * element. Lengths are bounded by what four bytes can say; nothing here reads.
+ * element. Lengths are bounded by what four bytes can say; DerReader reads.
  */
 
 export type Der = Uint8Array
 
-const universal = {
+/** The first byte of an element: what kind it is. */
+export type Tag = number
+
+export const universal = {
   boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
   oid: 0x06,
   utf8String: 0x0c,
+  numericString: 0x12,
+  printableString: 0x13,
+  teletexString: 0x14,
+  ia5String: 0x16,
   utcTime: 0x17,
   generalizedTime: 0x18,
+  visibleString: 0x1a,
+  bmpString: 0x1e,
   sequence: 0x30,
   set: 0x31
 } as const
@@ -63,11 +72,18 @@ const base128 = (value: number): ReadonlyArray<number> => {
   return bytes
 }
 
+/** Context-specific tag of what has elements for its content. */
+export const constructed = (number: number): Tag => 0xa0 | number
+
+/** Context-specific tag in place of a primitive type's own. */
+export const primitive = (number: number): Tag => 0x80 | number
+
 /** Context-specific tag around whole elements (explicit tagging). */
-export const explicit = (number: number, ...elements: ReadonlyArray<Der>): Der => element(0xa0 | number, ...elements)
+export const explicit = (number: number, ...elements: ReadonlyArray<Der>): Der =>
+  element(constructed(number), ...elements)
 
 /** Context-specific tag in place of a primitive type's own (implicit tagging). */
-export const implicit = (number: number, content: Uint8Array): Der => element(0x80 | number, content)
+export const implicit = (number: number, content: Uint8Array): Der => element(primitive(number), content)
 
 /** A date as RFC 5280 wants it: UTCTime, whose year has two digits, until 2049, GeneralizedTime from 2050 on. */
 export const time = (unixMs: number): Der => {
