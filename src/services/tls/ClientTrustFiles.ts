@@ -62,7 +62,7 @@ const read = Effect.fnUntraced(function* (path: string, bytesMax: number) {
 })
 
 const loadBundle = Effect.fnUntraced(function* (path: string) {
-  const ders = pemBlocks(yield* read(path, caBytesMax), "CERTIFICATE")
+  const ders = yield* pemBlocks(yield* read(path, caBytesMax), "CERTIFICATE")
   if (ders.length === 0) return yield* unusable(path, "no certificate is in it (PEM: BEGIN CERTIFICATE)")
   if (ders.length > casMax) return yield* unusable(path, `more than ${casMax} certificates are in it`)
   const byFingerprint = new Map<string, ParsedCertificate>()
@@ -106,7 +106,7 @@ const isSigned = ({ x509 }: ParsedCertificate, by: ParsedCertificate): boolean =
 const named = ({ shown }: ParsedCertificate): string => shown.subject || `certificate ${shown.serial}`
 
 const loadLists = Effect.fnUntraced(function* (path: string, caPath: string, { intermediates, roots }: Bundle) {
-  const ders = pemBlocks(yield* read(path, listBytesMax), "X509 CRL")
+  const ders = yield* pemBlocks(yield* read(path, listBytesMax), "X509 CRL")
   if (ders.length === 0) return yield* unusable(path, "no revocation list is in it (PEM: BEGIN X509 CRL)")
   if (ders.length > listsMax) return yield* unusable(path, `more than ${listsMax} revocation lists are in it`)
   const authorities = [...roots, ...intermediates].filter((ca) => allows(ca, mayUse.signRevocations))
@@ -115,7 +115,7 @@ const loadLists = Effect.fnUntraced(function* (path: string, caPath: string, { i
   for (const [index, der] of ders.entries()) {
     const failed = (reason: string) =>
       unusable(path, `revocation list ${index + 1}: ${reason}; the CAs are in ${caPath}`)
-    if (der === undefined) return yield* failed("not base64")
+    if (der === undefined) return yield* failed("it is empty or has no end")
     const list = yield* Effect.mapError(readRevocationList(der, authorities, room), ({ reason }) => failed(reason))
     room -= list.size
     lists.push(list)

@@ -12,14 +12,12 @@ import { constructed, primitive, universal } from "./Der.ts"
 import { DerReader } from "./DerReader.ts"
 import { type DistinguishedName, formatName, nameKey, readName } from "./DistinguishedName.ts"
 
-export interface ParsedCertificate {
-  readonly x509: X509Certificate
-  readonly publicKey: KeyObject
-  readonly shown: ClientCertificate
-  /** Whose revocations count for what this one has signed (authorityKey). */
-  readonly authority: string
+/** What its DER form says. */
+interface Fields {
   /** As in the DER form. */
   readonly serial: Uint8Array
+  readonly subject: DistinguishedName
+  readonly sans: ReadonlyArray<string>
   readonly notBefore: number
   readonly notAfter: number
   readonly isCa: boolean
@@ -30,6 +28,14 @@ export interface ParsedCertificate {
   /** Undefined: for everything. */
   readonly keyUsage: number | undefined
   readonly hasNameConstraints: boolean
+}
+
+export interface ParsedCertificate extends Fields {
+  readonly x509: X509Certificate
+  readonly publicKey: KeyObject
+  readonly shown: ClientCertificate
+  /** Whose revocations count for what this one has signed (authorityKey). */
+  readonly authority: string
 }
 
 /** Certificates of load balancers have a hundred. */
@@ -47,7 +53,26 @@ const extensionOf = {
 } as const
 
 export const parseCertificate = (x509: X509Certificate): ParsedCertificate => {
-  const body = new DerReader(x509.raw).enter().enter()
+  const fields = readFields(x509.raw)
+  const { notAfter, sans, serial, subject } = fields
+  return {
+    ...fields,
+    x509,
+    publicKey: x509.publicKey,
+    authority: authorityKey(subject),
+    shown: {
+      fingerprint: x509.fingerprint256.replaceAll(":", "").toLowerCase(),
+      subject: formatName(subject),
+      subjectKey: nameKey(subject),
+      sans,
+      serial: serialText(serial),
+      notAfter
+    }
+  }
+}
+
+export const readFields = (der: Uint8Array): Fields => {
+  const body = new DerReader(der).enter().enter()
   if (body.tag === constructed(0)) body.skip() // version
   const serial = body.integer()
   body.skip() // signature algorithm
@@ -60,18 +85,9 @@ export const parseCertificate = (x509: X509Certificate): ParsedCertificate => {
   const basic = extensions.get(extensionOf.basicConstraints)?.enter()
   const isCa = basic?.tag === universal.boolean && basic.boolean()
   return {
-    x509,
-    publicKey: x509.publicKey,
-    shown: {
-      fingerprint: x509.fingerprint256.replaceAll(":", "").toLowerCase(),
-      subject: formatName(subject),
-      subjectKey: nameKey(subject),
-      sans: alternativeNames(extensions.get(extensionOf.subjectAltName) ?? DerReader.nothing),
-      serial: serialText(serial),
-      notAfter
-    },
-    authority: authorityKey(subject),
     serial,
+    subject,
+    sans: alternativeNames(extensions.get(extensionOf.subjectAltName) ?? DerReader.nothing),
     notBefore,
     notAfter,
     isCa,

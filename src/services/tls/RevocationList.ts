@@ -14,6 +14,7 @@ import { constructed, universal } from "./Der.ts"
 import { DerFault, DerReader } from "./DerReader.ts"
 import { formatName, readName } from "./DistinguishedName.ts"
 import { authorityKey } from "./ParsedCertificate.ts"
+import { turn } from "./turn.ts"
 
 /** This is no list that can be used. */
 export class ListUnusable extends Schema.TaggedError<ListUnusable>()("ListUnusable", { reason: Schema.String }) {
@@ -114,12 +115,6 @@ const attempt = <A>(read: () => A): Effect.Effect<A, ListUnusable> =>
     }
   })
 
-/** Lets everybody else have a turn of the event loop. */
-const turn = Effect.callback<void>((resume) => {
-  const immediate = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(immediate))
-})
-
 interface Outer {
   readonly signed: Uint8Array
   readonly algorithm: string
@@ -187,7 +182,7 @@ const readEntries = (entries: DerReader, serials: Serials): void => {
     const entry = entries.enter()
     const { end, start } = entry.place(universal.integer)
     serials.add(start, end)
-    entry.time() // of the revocation
+    entry.skip() // when it was revoked
     const extensions = entry.enterIf(universal.sequence)
     while (!extensions.atEnd) {
       if (extensions.enter().oid() === certificateIssuer) throw unusable("it speaks for other CAs")
@@ -224,7 +219,7 @@ class Serials {
   add(start: number, end: number): void {
     const length = end - start
     if (length === 0 || length > serialBytesMax) throw unusable("a serial number is longer than any may be")
-    const slot = this.#find(this.#bytes.subarray(start, end))
+    const slot = this.#find(this.#bytes, start, length)
     if (this.#slots[slot] !== 0) return
     this.#slots[slot] = start + 1
     this.#lengths[slot] = length
@@ -232,24 +227,23 @@ class Serials {
   }
 
   has(serial: Uint8Array): boolean {
-    return this.#slots[this.#find(serial)] !== 0
+    return this.#slots[this.#find(serial, 0, serial.length)] !== 0
   }
 
   /** Its slot, or the free one it would get. */
-  #find(serial: Uint8Array): number {
+  #find(from: Uint8Array, start: number, length: number): number {
     const mask = this.#slots.length - 1
-    let slot = hash(serial) & mask
+    let slot = hash(from, start, length) & mask
     for (;;) {
       const place = this.#slots[slot]
       if (place === undefined || place === 0) return slot
-      if (this.#isAt(serial, place - 1, this.#lengths[slot] ?? 0)) return slot
+      if (this.#lengths[slot] === length && this.#isAt(place - 1, from, start, length)) return slot
       slot = (slot + 1) & mask
     }
   }
 
-  #isAt(serial: Uint8Array, start: number, length: number): boolean {
-    if (length !== serial.length) return false
-    for (let i = 0; i < length; i++) if (this.#bytes[start + i] !== serial[i]) return false
+  #isAt(place: number, from: Uint8Array, start: number, length: number): boolean {
+    for (let i = 0; i < length; i++) if (this.#bytes[place + i] !== from[start + i]) return false
     return true
   }
 }
@@ -258,8 +252,8 @@ class Serials {
 const serialBytesMax = 64
 
 /** FNV-1a. Whoever chooses serial numbers here is the CA. */
-const hash = (bytes: Uint8Array): number => {
+const hash = (bytes: Uint8Array, start: number, length: number): number => {
   let value = 0x811c9dc5
-  for (const byte of bytes) value = Math.imul(value ^ byte, 0x01000193)
+  for (let at = start; at < start + length; at++) value = Math.imul(value ^ (bytes[at] ?? 0), 0x01000193)
   return (value ^ (value >>> 15)) >>> 0
 }
