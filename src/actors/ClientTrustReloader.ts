@@ -9,6 +9,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { EventLog } from "../services/events/EventLog.ts"
 import type { ClientTrust } from "../services/tls/ClientTrust.ts"
 import { type ClientTrustPaths, type ClientTrustUnusable, load } from "../services/tls/ClientTrustFiles.ts"
 import { ClientTrustStore } from "../services/tls/ClientTrustStore.ts"
@@ -18,6 +19,7 @@ const remindEveryNanos = 86_400n * 1_000_000_000n
 
 const make = Effect.fnUntraced(function* (paths: ClientTrustPaths) {
   const { caPath, crlPath } = paths
+  const log = yield* EventLog
   const initial = yield* load(paths)
   let reminded: { readonly of: string; readonly at: bigint } | undefined
   let outdated: string | undefined
@@ -37,6 +39,7 @@ const make = Effect.fnUntraced(function* (paths: ClientTrustPaths) {
       if (reminded?.of === outdated && now - reminded.at < remindEveryNanos) return
       reminded = { of: outdated, at: now }
       yield* Effect.logWarning(outdated)
+      yield* log.record(outdated, { level: "warning" })
     })
   })
   yield* Effect.logInfo(`client CAs ${caPath} in force: ${sizesOf(initial)}`)

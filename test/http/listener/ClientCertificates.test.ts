@@ -8,8 +8,10 @@ import * as Https from "node:https"
 import type { Agent } from "node:https"
 import { join } from "node:path"
 import * as Tls from "node:tls"
+import { queryObjects } from "node:v8"
 import { TestClock } from "effect/testing"
 import { listen } from "../../../src/http/listener/Listener.ts"
+import { ShownCertificate } from "../../../src/http/listener/ShownCertificate.ts"
 import type { Peer } from "../../../src/services/auth/Peer.ts"
 import type { TlsVersion } from "../../../src/services/config/Config.ts"
 import { Disk } from "../../../src/services/files/Disk.ts"
@@ -302,6 +304,31 @@ describe("a listener that asks for certificates", () => {
     })
   )
 
+  it.live("lets TLS judge name constraints, and asks whom it judged by another bundle to connect again", () =>
+    Effect.gen(function* () {
+      const here = yield* world()
+      const narrow = yield* Effect.promise(() =>
+        root(here.folder, "narrow", {
+          extensions: `${caExtensions}\nnameConstraints=critical,permitted;DNS:example.org`
+        })
+      )
+      const other = yield* Effect.promise(() => root(here.folder, "other"))
+      const san = (name: string) => ({ extensions: `subjectAltName=DNS:${name}` })
+      const inside = yield* issue(narrow, "inside", san("build.example.org"))
+      const outside = yield* issue(narrow, "outside", san("build.example.com"))
+      yield* here.trust([here.ca, narrow])
+      const agent = yield* keepAlive
+      assert.strictEqual(yield* ask(here, inside, agent), "verified CN=inside")
+      assert.strictEqual(
+        yield* ask(here, outside),
+        "refused CN=outside: refused in the TLS handshake: UNSPECIFIED"
+      )
+      yield* here.trust([here.ca, narrow, other])
+      assert.match(yield* ask(here, inside, agent), /^refused CN=inside: the CA bundle has changed since/u)
+      assert.strictEqual(yield* ask(here, inside), "verified CN=inside")
+    })
+  )
+
   it.effect("refuses a certificate that ends while its connection lives", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(Date.now())
@@ -361,6 +388,25 @@ const resumable = (world: World, options: Tls.ConnectionOptions) =>
     await once(socket, "close")
     return { text: Buffer.concat(chunks).toString().split("\r\n\r\n")[1], session, isReused }
   })
+
+describe("connections with certificates", () => {
+  it.live("leave nothing behind, served or refused", () =>
+    Effect.gen(function* () {
+      const here = yield* world()
+      const stranger = yield* Effect.promise(() => root(here.folder, "stranger"))
+      const middle = yield* Effect.promise(() => here.ca.intermediate("middle"))
+      const shown = [withChain(yield* issue(middle, "good"), middle), yield* issue(stranger, "bad")]
+      yield* Effect.forEach(
+        Array.from({ length: 400 }, (_, n) => n),
+        (n) => ask(here, shown[n % 2]),
+        { concurrency: 8 }
+      )
+      yield* eventually(() => here.open() === 0)
+      // Looks after the collector has been everywhere.
+      assert.isAtMost(queryObjects(ShownCertificate, { format: "count" }), 16)
+    })
+  )
+})
 
 describe("a listener that demands certificates", () => {
   it.live("ends the handshake without one, and with one that is refused", () =>
