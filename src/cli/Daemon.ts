@@ -37,6 +37,7 @@ import { cleanLeftovers } from "../services/files/Leftovers.ts"
 import { Uploads } from "../services/files/Uploads.ts"
 import { Fifo } from "../services/fifo/Fifo.ts"
 import { CurrentRoles } from "../services/identity/CurrentRoles.ts"
+import { identityLayer } from "../services/identity/identityLayer.ts"
 import { Instance } from "../services/Instance.ts"
 import * as ProcessLog from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
@@ -151,7 +152,10 @@ const writtenPaths = ({ file_uploads, general, listeners: configured }: Config):
 /** Needs the process log from outside: what goes wrong while this is built is logged too. */
 export const layer = (options: DaemonOptions) => {
   const { config } = options
-  const auth = Authenticator.layer.pipe(Layer.provideMerge(BasicAuth.layer), Layer.provideMerge(basicSecret(config)))
+  const auth = Authenticator.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(BasicAuth.layer, identityLayer)),
+    Layer.provideMerge(basicSecret(config))
+  )
   const foundation = Layer.merge(telemetry(options), StoredIdentities.layer).pipe(Layer.provideMerge(base(options)))
   const log = Layer.mergeAll(eventLog(config), auth).pipe(Layer.provideMerge(foundation))
   const commands = Layer.mergeAll(CommandExecutor.layer, Uploads.layer).pipe(Layer.provideMerge(log))

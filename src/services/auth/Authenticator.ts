@@ -27,6 +27,7 @@ import { BasicAuth } from "./BasicAuth.ts"
 import { makeBasicProvider } from "./basicProvider.ts"
 import { BasicSecret } from "./BasicSecret.ts"
 import { makeBearerProvider } from "./bearerProvider.ts"
+import { certificateEntries } from "./certificates.ts"
 import { makeCertificateProvider } from "./certificateProvider.ts"
 import { nobody, socketPrincipal } from "./socketProvider.ts"
 
@@ -58,15 +59,7 @@ const make = Effect.gen(function* () {
     clock,
     roles,
     secret,
-    entryOf: ({ fingerprint, sans, subject }) =>
-      config
-        .get()
-        .certificates.find(
-          (entry) =>
-            entry.fingerprint === fingerprint ||
-            (entry.san !== undefined && sans.includes(entry.san)) ||
-            entry.subject === subject
-        )
+    entryOf: certificateEntries(() => config.get().certificates)
   })
 
   const byHeader = (attempt: Attempt, authorization: string): Effect.Effect<Outcome> => {

@@ -16,12 +16,12 @@ import type { CertificateConfig } from "../../../src/services/config/IdentityCon
 import { AccessTokens, type Verified } from "../../../src/services/identity/AccessTokens.ts"
 import { CurrentRoles } from "../../../src/services/identity/CurrentRoles.ts"
 import { IdentityStore, IdentityUnavailable, type User } from "../../../src/services/identity/IdentityStore.ts"
-import { Passwords, type PasswordVerdict } from "../../../src/services/identity/Passwords.ts"
+import { LoginLimited, Passwords, type PasswordVerdict } from "../../../src/services/identity/Passwords.ts"
 import { PermissionSet } from "../../../src/services/identity/Permission.ts"
 import { type Principal, type Provider, providers } from "../../../src/services/identity/Principal.ts"
 import { openGrants } from "../../../src/services/identity/Roles.ts"
 import { ServiceTokens } from "../../../src/services/identity/ServiceTokens.ts"
-import { LoginLimited } from "../../../src/services/identity/Sessions.ts"
+import { parseNameKey } from "../../../src/services/tls/DistinguishedName.ts"
 
 const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
 
@@ -41,6 +41,8 @@ const program: Principal = { ...nobody(new PermissionSet(["events:write"]), []),
 const certificate: ClientCertificate = {
   fingerprint: "ab".repeat(32),
   subject: "CN=build,O=Example",
+  subjectKey: parseNameKey("CN=build,O=Example") ?? "",
+  notAfter: 9e12,
   sans: ["DNS:build.example", "URI:spiffe://example/build"],
   serial: "01"
 }
@@ -219,7 +221,11 @@ describe("the Authorization header", () => {
       for (const header of [basic("admin", "wrong"), basic("alice", "wrong"), "Bearer junk", "Digest x", ""]) {
         assert.match(yield* who(header, providers, verified), /^refused: /u)
       }
-    }).pipe(Effect.provide(world({ secret: "sesame", certificates: [entry("build", certificate)] }).layer))
+    }).pipe(
+      Effect.provide(
+        world({ secret: "sesame", certificates: [entry("build", { fingerprint: certificate.fingerprint })] }).layer
+      )
+    )
   )
 
   it.effect("makes the principal that it stands for", () =>
@@ -349,7 +355,7 @@ describe("a certificate that does not stand", () => {
   it.effect("is refused whatever else is shown, also where all is open", () =>
     Effect.gen(function* () {
       for (const secret of ["sesame", null]) {
-        const { layer } = world({ secret, certificates: [entry("build", certificate)] })
+        const { layer } = world({ secret, certificates: [entry("build", { fingerprint: certificate.fingerprint })] })
         for (const header of [undefined, basic("admin", "sesame"), "Bearer alice"]) {
           assert.strictEqual(
             yield* Effect.provide(who(header, providers, revoked), layer),
