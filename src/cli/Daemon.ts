@@ -39,6 +39,7 @@ import { Fifo } from "../services/fifo/Fifo.ts"
 import { CurrentRoles } from "../services/identity/CurrentRoles.ts"
 import { identityLayer } from "../services/identity/identityLayer.ts"
 import { Instance } from "../services/Instance.ts"
+import { RateLimits } from "../services/limits/RateLimits.ts"
 import * as ProcessLog from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
 import * as StoredIdentities from "../services/identity/StoredIdentities.ts"
@@ -85,7 +86,7 @@ const telemetry = ({ config, version }: DaemonOptions) => {
 const base = ({ config, version }: DaemonOptions) =>
   Layer.mergeAll(
     Supervisor.layer,
-    CurrentRoles.layer.pipe(Layer.provideMerge(CurrentConfig.layer(config))),
+    Layer.mergeAll(CurrentRoles.layer, RateLimits.layer).pipe(Layer.provideMerge(CurrentConfig.layer(config))),
     Instance.layer(version),
     Metrics.layer,
     FailureThrottle.layer,

@@ -16,11 +16,13 @@ import type { Config, ListenerConfig } from "../services/config/Config.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
 import { format } from "../services/config/ListenAddress.ts"
 import type { ApiName } from "../services/identity/Principal.ts"
+import { RateLimits } from "../services/limits/RateLimits.ts"
 import { ProcessLog } from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
 import { makeEdge } from "./edge/Edge.ts"
 import { makeLiveAnswers } from "./edge/liveAnswers.ts"
 import type { Route } from "./edge/routes.ts"
+import { rateLimitGuard } from "./edge/rateLimitGuard.ts"
 import { traced } from "./edge/tracing.ts"
 import { ListenFailed } from "./listener/Bind.ts"
 import type { ListenerLimits } from "./listener/Limits.ts"
@@ -55,6 +57,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
       problems: tls?.problems() ?? []
     }))
   const clock = yield* Clock.Clock
+  const guards = [rateLimitGuard(yield* RateLimits)]
   const live = yield* makeLiveAnswers
   const routesByApi = yield* routesOf(seen)
   const listenerTls = makeListenerTls(config.general)
@@ -71,6 +74,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
         authenticator,
         clock,
         config: current.get,
+        guards,
         live,
         log,
         observe: metrics.observeRequest

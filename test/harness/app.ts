@@ -18,6 +18,7 @@ import * as EventStore from "../../src/actors/EventStore.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import { makeEdge } from "../../src/http/edge/Edge.ts"
 import { makeLiveAnswers } from "../../src/http/edge/liveAnswers.ts"
+import { rateLimitGuard } from "../../src/http/edge/rateLimitGuard.ts"
 import { stopping } from "../../src/http/listener/Listener.ts"
 import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
 import { Actions } from "../../src/services/actions/Actions.ts"
@@ -37,6 +38,7 @@ import { FileUploads } from "../../src/services/files/FileUploads.ts"
 import { CurrentRoles } from "../../src/services/identity/CurrentRoles.ts"
 import { Instance } from "../../src/services/Instance.ts"
 import type { RequestEntry } from "../../src/services/log/format.ts"
+import { RateLimits } from "../../src/services/limits/RateLimits.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { type FakeStorage, makeFakeStorage } from "./FakeStorage.ts"
@@ -90,7 +92,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
 
   const base = Layer.mergeAll(
     Supervisor.layer,
-    CurrentRoles.layer.pipe(Layer.provideMerge(CurrentConfig.layer(config))),
+    Layer.mergeAll(CurrentRoles.layer, RateLimits.layer).pipe(Layer.provideMerge(CurrentConfig.layer(config))),
     Instance.layer("1.2.3"),
     Metrics.layer
   )
@@ -138,6 +140,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
     audit: Context.get(built, Audit),
     authenticator: Context.get(built, Authenticator),
     config: Context.get(built, CurrentConfig).get,
+    guards: [rateLimitGuard(Context.get(built, RateLimits))],
     live: yield* makeLiveAnswers,
     clock: yield* Clock.Clock,
     log: Context.get(built, ProcessLog),
