@@ -1,6 +1,6 @@
 /** The real identity store without a daemon: over a file, or in memory. */
 import * as Layer from "effect/Layer"
-import { IdentityStore } from "../../src/services/identity/IdentityStore.ts"
+import type { IdentityStore } from "../../src/services/identity/IdentityStore.ts"
 import * as StoredIdentities from "../../src/services/identity/StoredIdentities.ts"
 import { inMemory } from "../../src/services/storage/identity/openIdentities.ts"
 import type { IdentityUnusable } from "../../src/services/storage/IdentityStorage.ts"

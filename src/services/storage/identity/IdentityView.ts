@@ -24,6 +24,8 @@ export class IdentityView {
   private readonly endedSessions = new Set<string>()
   private readonly revokedTokens = new Set<string>()
   private readonly approvals = new Map<string, Approval>()
+  /** Another array only when there are other keys: who makes them ready for use looks at that. */
+  private keyList: ReadonlyArray<SigningKey> = []
   private snapshot: Snapshot
   /** 0: none. */
   private connection = 0
@@ -97,6 +99,8 @@ export class IdentityView {
     for (const id of changes.endedSessions) this.endedSessions.add(id)
     for (const jti of changes.revokedTokens) this.revokedTokens.add(jti)
     for (const approval of changes.approvals) this.approvals.set(approval.id, approval)
+    const haveKeysChanged = changes.whole || changes.keys.length > 0 || changes.gone.some(([kind]) => kind === "key")
+    if (haveKeysChanged) this.keyList = [...this.keys.values()]
     this.snapshot = this.renewed()
   }
 
@@ -113,8 +117,8 @@ export class IdentityView {
 
   /** Another object after each change, for whoever keeps what follows from one. */
   private renewed(): Snapshot {
-    const { approvals, endedSessions, keys, revokedTokens, tokens, users } = this
-    return { users, tokens, keys: [...keys.values()], endedSessions, revokedTokens, approvals }
+    const { approvals, endedSessions, keyList: keys, revokedTokens, tokens, users } = this
+    return { users, tokens, keys, endedSessions, revokedTokens, approvals }
   }
 
   /** A file that is still in use must not be closed: closing it would give up SQLite's locks on it. */
