@@ -17,7 +17,7 @@ import * as Semaphore from "effect/Semaphore"
 import { ActorUnavailable } from "../services/ActorUnavailable.ts"
 import { daemonSource, type EventRun, runWeight, type SeqRange } from "../services/events/Event.ts"
 import { type AppendError, EventLog, type LogBounds, StoreFailed, StoreFull } from "../services/events/EventLog.ts"
-import { type EventPage, type EventQuery, noFilters } from "../services/events/EventQuery.ts"
+import { type EventPage, type EventQuery, isHidden, noFilters, type SeekQuery } from "../services/events/EventQuery.ts"
 import { RecentEvents, type RecentLimits } from "../services/events/RecentEvents.ts"
 import { RunJoiner } from "../services/events/RunJoiner.ts"
 import { EventStorage, type StorageLost } from "../services/storage/EventStorage.ts"
@@ -73,18 +73,20 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
 
   const opened = yield* storage.state
   let bounds: LogBounds = opened
-  const recent = new RecentEvents(options.recent, Math.max(opened.first - 1, opened.last - options.recent.events))
+  const recent = new RecentEvents(options.recent, yield* beforeNewest(storage, opened, options.recent.events))
   /** Who waits for the head, and the seq it has to pass. */
   const waiting = new Map<() => void, number>()
   /** What `record` was given and is not done with; as many as the daemon does things at once. */
   const recording = new Set<Deferred.Deferred<void>>()
+  /** Audit entries that were appended since the start. */
+  let appendedHidden = 0
   let degraded: string | undefined
   let committingSince: bigint | undefined
 
   const advance = () => {
     bounds = { ...bounds, last: recent.last }
     for (const [wake, seq] of waiting) {
-      if (seq >= recent.last) continue
+      if (seq >= recent.lastShown) continue
       waiting.delete(wake)
       wake()
     }
@@ -92,10 +94,14 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
 
   const push = (runs: ReadonlyArray<EventRun>, range: SeqRange) => {
     let firstSeq = range.first
+    let hidden = 0
     for (const { fields, level, messages, offsets, receivedAt, source, who } of runs) {
       recent.push({ firstSeq, receivedAt, offsets, source, who, level, fields, messages })
       firstSeq += messages.length
+      if (isHidden(level)) hidden += messages.length
     }
+    appendedHidden += hidden
+    if (hidden > 0) bounds = { ...bounds, hidden: bounds.hidden + hidden }
   }
 
   /** Brings the memory window up to what storage holds: at the start, and after an append whose outcome was lost. */
@@ -113,14 +119,15 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
         filters: noFilters
       })
       for (const event of page.events) {
-        if (event.seq !== recent.last + 1) break
+        recent.passTo(event.seq - 1)
         recent.push({ ...event, firstSeq: event.seq, messages: [event.message] })
       }
+      recent.passTo(page.through)
       // Page by page: the head that readers are told of is the one that memory has.
       advance()
       state = yield* storage.state
       if (recent.last === from && from < state.last && from >= state.removedThrough)
-        return yield* Effect.die(new Error(`event ${from + 1} is missing in the store`))
+        return yield* Effect.die(new Error(`the store does not tell what comes after event ${from}`))
     }
     bounds = state
     advance()
@@ -256,14 +263,23 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
           )
     ),
     query: (query) => Effect.suspend(() => fromMemory(recent, query) ?? fromStorage(storage, upTo(recent.last, query))),
+    seek: (query) =>
+      Effect.suspend(() => {
+        const bounded = upTo(recent.last, query)
+        return fromSeqs(bounds, recent, bounded) ?? seekInStorage(storage, bounded)
+      }),
     retain: (limits) =>
-      storage.retain(limits).pipe(
-        Effect.tap((result) =>
+      Effect.suspend(() => {
+        const before = appendedHidden
+        return Effect.tap(storage.retain(limits), ({ bytes, first, hidden, removedThrough }) =>
           Effect.sync(() => {
-            bounds = { ...result, last: recent.last }
-            recent.forget(result.removedThrough)
+            // What was appended meanwhile may be counted twice, until the next time: never less than there is.
+            const most = hidden + appendedHidden - before
+            bounds = { bytes, first, hidden: most, removedThrough, last: recent.last }
+            recent.forget(removedThrough)
           })
-        ),
+        )
+      }).pipe(
         Effect.mapError(({ _tag, reason }) =>
           _tag === "StorageFull" ? new StoreFull({ reason }) : new StoreFailed({ reason, stored: "unknown" })
         )
@@ -271,7 +287,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
     bounds: () => bounds,
     awaitAfter: (seq) =>
       Effect.callback((resume) => {
-        if (recent.last > seq) return resume(Effect.void)
+        if (recent.lastShown > seq) return resume(Effect.void)
         const wake = () => resume(Effect.void)
         waiting.set(wake, seq)
         return Effect.sync(() => waiting.delete(wake))
@@ -286,19 +302,54 @@ const hanging = "the disk does not finish a commit"
 /** What every follower of the log asks for, over and over: the next events, unfiltered, and they are still at hand. */
 const fromMemory = (recent: RecentEvents, query: EventQuery): Effect.Effect<EventPage> | undefined => {
   if (query.filters !== noFilters || query.order !== "oldest-first") return undefined
-  const last = Math.min(query.before - 1, recent.last)
-  const limit = Math.min(query.limit, Math.max(0, last - query.after))
-  const events = recent.after(query.after, limit)
-  if (events === undefined) return undefined
-  const through = events.at(-1)?.seq ?? Math.max(query.after, last)
-  return Effect.succeed({ events, through, done: through >= last })
+  const page = recent.page(query.after, query.before, query.limit)
+  return page === undefined ? undefined : Effect.succeed(page)
 }
+
+/** Where nothing is hidden the numbers tell; the newest are counted in memory. */
+const fromSeqs = (
+  { first, hidden, last }: LogBounds,
+  recent: RecentEvents,
+  { after, before, count, order }: SeekQuery
+): Effect.Effect<number> | undefined => {
+  const low = Math.max(after + 1, first)
+  const high = Math.max(low - 1, Math.min(before - 1, last))
+  if (order === "oldest-first") return hidden === 0 ? Effect.succeed(Math.min(high, low + count - 1)) : undefined
+  if (hidden === 0) return Effect.succeed(Math.max(low, high - count + 1))
+  if (high < recent.lastShown || count > recent.size) return undefined
+  return Effect.succeed(count === 0 ? high + 1 : Math.max(low, recent.newestFrom(count)))
+}
+
+const seekInStorage = (
+  storage: EventStorage["Service"],
+  query: SeekQuery
+): Effect.Effect<number, StoreFailed> =>
+  Effect.flatMap(
+    Effect.mapError(storage.seek(query), ({ reason }) => new StoreFailed({ reason, stored: "no" })),
+    ({ done, found, through }) => {
+      if (done) return Effect.succeed(through)
+      const rest = { ...query, count: query.count - found }
+      return seekInStorage(
+        storage,
+        query.order === "oldest-first" ? { ...rest, after: through } : { ...rest, before: through }
+      )
+    }
+  )
+
+/** The seq after which the newest of the log begin, as many as are kept at hand. */
+const beforeNewest = (storage: EventStorage["Service"], { first, hidden, last }: LogBounds, count: number) =>
+  hidden === 0
+    ? Effect.succeed(Math.max(first - 1, last - count))
+    : Effect.map(
+        seekInStorage(storage, { after: first - 1, before: last + 1, order: "newest-first", count }),
+        (seq) => seq - 1
+      )
 
 /**
  * The store holds an append before the head says so, and for as long as this actor is being restarted: whoever was shown
  * such an event and went on after it would be told that it is not in this log.
  */
-const upTo = (head: number, query: EventQuery): EventQuery =>
+const upTo = <Q extends { readonly before: number }>(head: number, query: Q): Q =>
   query.before <= head + 1 ? query : { ...query, before: head + 1 }
 
 const fromStorage = (storage: EventStorage["Service"], query: EventQuery): Effect.Effect<EventPage, StoreFailed> =>

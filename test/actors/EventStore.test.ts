@@ -335,7 +335,7 @@ describe("start", () => {
       assert.deepStrictEqual([log.bounds().first, log.bounds().last], [1, 3500])
       assert.deepStrictEqual([log.recent.first, log.recent.last], [1001, 3500])
       assert.deepStrictEqual(
-        log.recent.after(3498, 10)?.map(({ message }) => message),
+        log.recent.page(3498, 4000, 10)?.events.map(({ message }) => message),
         ["3499", "3500"]
       )
       assert.deepStrictEqual(yield* log.append([runOf(["next"])]), { first: 3501, last: 3501 })

@@ -6,7 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Event, type EventRun, runWeight, timeAt } from "../../src/services/events/Event.ts"
 import type { LogBounds, RetainLimits } from "../../src/services/events/EventLog.ts"
-import type { EventFilters, EventPage, EventQuery } from "../../src/services/events/EventQuery.ts"
+import {
+  type EventFilters,
+  type EventPage,
+  type EventQuery,
+  isHidden,
+  type SeekQuery,
+  type SeekResult
+} from "../../src/services/events/EventQuery.ts"
 import {
   EventStorage,
   type StorageFailed,
@@ -49,29 +56,22 @@ export const makeFakeStorage = (): FakeStorage => {
     commits.push(last - first + 1)
     return { first, last }
   }
-  const state = (): LogBounds => ({ first: removedThrough + 1, last, removedThrough, bytes: weightOf(events) })
+  const state = (): LogBounds => ({
+    first: removedThrough + 1,
+    last,
+    removedThrough,
+    // Whatever is not there and was not removed has been an audit entry.
+    hidden: last - removedThrough - events.filter((event) => event.seq > removedThrough && !isHidden(event.level)).length,
+    bytes: weightOf(events)
+  })
 
-  const retain = ({ maxBytes, maxCount, receivedBefore }: RetainLimits) => {
-    let through = removedThrough
-    if (maxCount > 0) through = Math.max(through, last - maxCount)
-    if (receivedBefore !== null) {
-      const young = events.find((event) => event.receivedAt >= receivedBefore)
-      through = Math.max(through, young === undefined ? last : young.seq - 1)
-    }
-    if (maxBytes > 0) {
-      let weight = weightOf(events)
-      for (const event of events) {
-        if (weight <= maxBytes) break
-        weight -= weightOf([event])
-        through = Math.max(through, event.seq)
-      }
-    }
-    const target = Math.min(through, removedThrough + fake.retainMax)
-    if (target <= removedThrough) return { ...state(), removed: null, more: false }
-    const removed = { first: removedThrough + 1, last: target }
-    removedThrough = target
-    events = events.filter((event) => event.seq > target)
-    return { ...state(), removed, more: target < through }
+  const retain = (limits: RetainLimits) => {
+    const first = removedThrough + 1
+    const removal = naiveRetain(events, weightOf(events), limits, fake.retainMax)
+    removedThrough = Math.max(removedThrough, removal.through ?? 0)
+    events = events.filter((event) => !removal.gone.has(event.seq))
+    const removed = removal.through === undefined ? null : { first, last: removal.through }
+    return { ...state(), removed, auditRemoved: removal.auditRemoved, more: removal.more }
   }
 
   const fake: FakeStorage = {
@@ -93,6 +93,7 @@ export const makeFakeStorage = (): FakeStorage => {
           return range
         }),
       scan: (query) => Effect.suspend(() => Effect.map(fake.beforeRead, () => naiveScan(events, state(), query))),
+      seek: (query) => Effect.suspend(() => Effect.map(fake.beforeRead, () => naiveSeek(events, query))),
       retain: (limits) => Effect.suspend(() => Effect.map(fake.beforeStore, () => retain(limits))),
       state: Effect.suspend(() => Effect.map(fake.beforeRead, state))
     })
@@ -109,7 +110,7 @@ export const naiveScan = (
   { first, last }: Pick<LogBounds, "first" | "last">,
   { after, before, filters, limit, order }: EventQuery
 ): EventPage => {
-  const low = Math.max(after + 1, first)
+  const low = filters.levels?.includes("audit") === true ? after + 1 : Math.max(after + 1, first)
   const high = Math.min(before - 1, last)
   const inOrder = order === "oldest-first" ? events : events.toReversed()
   const matching = inOrder.filter((event) => event.seq >= low && event.seq <= high && matches(event, filters))
@@ -119,11 +120,72 @@ export const naiveScan = (
   return { events: page, through, done: through === end }
 }
 
-const matches = (event: Event, { levels, since, source, terms, until }: EventFilters): boolean =>
+/** Events that readers are shown, counted from one end. */
+export const naiveSeek = (
+  events: ReadonlyArray<Event>,
+  { after, before, count, order }: SeekQuery
+): SeekResult => {
+  const shown = events.filter(({ level, seq }) => seq > after && seq < before && !isHidden(level))
+  const counted = order === "oldest-first" ? shown.slice(0, count) : shown.toReversed().slice(0, count)
+  const end = order === "oldest-first" ? Math.min(before - 1, events.at(-1)?.seq ?? after) : after + 1
+  const none = order === "oldest-first" ? after : Math.min(before, (events.at(-1)?.seq ?? after) + 1)
+  const through = counted.length === count ? (counted.at(-1)?.seq ?? none) : end
+  return { through, found: counted.length, done: true }
+}
+
+/** What goes: the oldest of those that readers are shown, and by limits of their own the oldest audit entries. */
+export const naiveRetain = (
+  events: ReadonlyArray<Event>,
+  weight: number,
+  { audit, maxBytes, maxCount, receivedBefore }: RetainLimits,
+  max: number
+) => {
+  const shown = events.filter(({ level }) => !isHidden(level))
+  let surplus = maxBytes > 0 ? weight - maxBytes : 0
+  const young = shown.findIndex(({ receivedAt }) => receivedBefore === null || receivedAt >= receivedBefore)
+  const tooOld = young === -1 ? (receivedBefore === null ? 0 : shown.length) : young
+  const tooMany = maxCount > 0 ? shown.length - maxCount : 0
+  const going = shown.filter((event, i) => {
+    const goes = i < tooMany || i < tooOld || surplus > 0
+    surplus -= weightOf([event])
+    return goes
+  })
+  const others = going.slice(0, max)
+  const last = events.at(-1)?.seq
+  const audits = events.filter(({ level, seq }) => isHidden(level) && seq !== last)
+  const kept = events.filter(({ level }) => isHidden(level)).length
+  const auditsGone: Array<Event> = []
+  for (const event of audits) {
+    const isMany = audit !== undefined && audit.maxCount > 0 && kept - auditsGone.length > audit.maxCount
+    const isOld = audit !== undefined && audit.receivedBefore !== null && event.receivedAt < audit.receivedBefore
+    if (!isMany && !isOld) break
+    auditsGone.push(event)
+  }
+  return {
+    through: others.at(-1)?.seq,
+    gone: new Set([...others, ...auditsGone].map(({ seq }) => seq)),
+    auditRemoved: auditsGone.length,
+    more: others.length < going.length
+  }
+}
+
+const fieldOf = ({ fields }: Event, name: string): string | undefined => {
+  const members: unknown = JSON.parse(fields ?? "{}")
+  const value =
+    typeof members === "object" && members !== null ? new Map(Object.entries(members)).get(name) : undefined
+  return value === undefined || value === null ? undefined : String(value)
+}
+
+const matches = (event: Event, { fields, levels, since, source, terms, until, who }: EventFilters): boolean =>
   (since === undefined || event.receivedAt >= since) &&
   (until === undefined || event.receivedAt < until) &&
   (source === undefined || event.source === source) &&
-  (levels === undefined || levels.includes(event.level)) &&
+  (levels === undefined ? !isHidden(event.level) : levels.includes(event.level)) &&
+  (who === undefined || event.who === who) &&
+  (fields ?? []).every(({ isPrefix, name, text }) => {
+    const value = fieldOf(event, name)
+    return isPrefix ? value?.startsWith(text) === true : value === text
+  }) &&
   (terms ?? []).every((term) => folded(event.message).includes(folded(term)))
 
 const folded = (text: string): string => text.replace(/[A-Z]/gu, (letter) => letter.toLowerCase())

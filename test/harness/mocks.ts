@@ -14,7 +14,7 @@ import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 
 export const mockEventLog = (told: Partial<EventLog["Service"]>): Layer.Layer<EventLog> =>
   Layer.mock(EventLog, {
-    bounds: () => ({ first: 1, last: 0, removedThrough: 0, bytes: 0 }),
+    bounds: () => ({ first: 1, last: 0, removedThrough: 0, hidden: 0, bytes: 0 }),
     recent: new RecentEvents({ events: 1, bytes: 1 }, 0),
     degraded: () => undefined,
     recorded: Effect.void,

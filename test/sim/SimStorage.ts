@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Event, type EventRun, runWeight, type SeqRange, timeAt } from "../../src/services/events/Event.ts"
 import type { LogBounds, RetainLimits, RetainResult } from "../../src/services/events/EventLog.ts"
-import type { EventPage, EventQuery } from "../../src/services/events/EventQuery.ts"
+import { type EventPage, type EventQuery, isHidden } from "../../src/services/events/EventQuery.ts"
 import { EventStorage, StorageFailed, StorageFull, StorageLost } from "../../src/services/storage/EventStorage.ts"
-import { naiveScan } from "../harness/FakeStorage.ts"
+import { naiveRetain, naiveScan, naiveSeek } from "../harness/FakeStorage.ts"
 import type { Random } from "./Random.ts"
 import type { Trace } from "./Trace.ts"
 import type { Process, World } from "./World.ts"
@@ -91,6 +91,7 @@ export class SimStorage {
       EventStorage.of({
         append: (runs) => this.ask(owner, "append", (own) => this.append(own), runs),
         scan: (query) => this.ask(owner, "scan", () => this.read(() => this.page(query))),
+        seek: (query) => this.ask(owner, "scan", () => this.read(() => naiveSeek(this.events, query))),
         retain: (limits) => this.ask(owner, "retain", () => this.retain(limits)),
         state: this.ask(owner, "state", () => this.read(() => this.state()))
       })
@@ -195,54 +196,39 @@ export class SimStorage {
   }
 
   private state(): LogBounds {
-    return {
-      first: this.removedThrough + 1,
-      last: this.last,
-      removedThrough: this.removedThrough,
-      bytes: this.weight
-    }
+    const { last, removedThrough } = this
+    const shown = this.events.filter(({ level, seq }) => seq > removedThrough && !isHidden(level)).length
+    return { first: removedThrough + 1, last, removedThrough, hidden: last - removedThrough - shown, bytes: this.weight }
   }
 
   /** As EventTable's: a page looks at a number of rows, and says how far it came. */
   private page(query: EventQuery): EventPage {
     const newestFirst = query.order === "newest-first"
-    const low = Math.max(query.after + 1, this.removedThrough + 1)
+    const isAudit = query.filters.levels?.includes("audit") === true
+    const low = isAudit ? query.after + 1 : Math.max(query.after + 1, this.removedThrough + 1)
     const high = Math.min(query.before - 1, this.last)
     if (low > high) return { events: [], through: newestFirst ? low : high, done: true }
     const span = this.random.between(1, pageRowsMax)
     const from = newestFirst ? Math.max(low, high - span + 1) : low
     const to = newestFirst ? high : Math.min(high, low + span - 1)
-    const rows = this.events.slice(from - this.removedThrough - 1, to - this.removedThrough)
-    const { events } = naiveScan(rows, { first: from, last: to }, { ...query, after: from - 1, before: to + 1 })
+    const { events } = naiveScan(this.events, { first: from, last: to }, { ...query, after: from - 1, before: to + 1 })
     const through = events.length === query.limit ? (events.at(-1)?.seq ?? to) : newestFirst ? from : to
     return { events, through, done: through === (newestFirst ? low : high) }
   }
 
-  private retain({ maxBytes, maxCount, receivedBefore }: RetainLimits): Effect.Effect<RetainResult, Fault> {
+  private retain(limits: RetainLimits): Effect.Effect<RetainResult, Fault> {
     const refused = this.refusal()
     if (refused !== undefined) return refused
     if (this.fault === "lost-before" || this.fault === "lost-after") return this.die()
-    let through = this.removedThrough
-    if (maxCount > 0) through = Math.max(through, this.last - maxCount)
-    if (receivedBefore !== null) {
-      const young = this.events.find((event) => event.receivedAt >= receivedBefore)
-      through = Math.max(through, young === undefined ? this.last : young.seq - 1)
-    }
-    if (maxBytes > 0) {
-      let surplus = this.weight - maxBytes
-      for (const event of this.events) {
-        if (surplus <= 0) break
-        surplus -= weightOf([event])
-        through = Math.max(through, event.seq)
-      }
-    }
-    const target = Math.min(through, this.removedThrough + retainRowsMax)
-    if (target <= this.removedThrough) return Effect.succeed({ ...this.state(), removed: null, more: false })
-    const removed = { first: this.removedThrough + 1, last: target }
-    this.weight -= weightOf(this.events.splice(0, target - this.removedThrough))
-    this.removedThrough = target
-    this.trace.count("retention removed events")
-    return Effect.succeed({ ...this.state(), removed, more: target < through })
+    const first = this.removedThrough + 1
+    const { auditRemoved, gone, more, through } = naiveRetain(this.events, this.weight, limits, retainRowsMax)
+    if (through !== undefined) this.removedThrough = through
+    this.weight -= weightOf(this.events.filter(({ seq }) => gone.has(seq)))
+    this.events = this.events.filter(({ seq }) => !gone.has(seq))
+    if (through !== undefined) this.trace.count("retention removed events")
+    if (auditRemoved > 0) this.trace.count("retention removed audit entries")
+    const removed = through === undefined ? null : { first, last: through }
+    return Effect.succeed({ ...this.state(), removed, auditRemoved, more })
   }
 }
 

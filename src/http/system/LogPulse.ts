@@ -76,7 +76,7 @@ export const makeLogPulse = Effect.fnUntraced(function* (
     yield* somebody.await
     if (waiting.size === 0) return
     yield* log.awaitAfter(lowest())
-    const woken = wake("grown", ({ seq }) => seq < log.recent.last)
+    const woken = wake("grown", ({ seq }) => seq < log.recent.lastShown)
     const millis = Math.min(restMillisMax, Math.floor(woken * wakeMillis))
     if (millis > 0) yield* Effect.sleep(millis)
   })
@@ -102,7 +102,7 @@ export const makeLogPulse = Effect.fnUntraced(function* (
 
   const grown = (seq: number, since: bigint, end: Deferred.Deferred<void>): Effect.Effect<Woken> =>
     Effect.callback((resume) => {
-      if (seq < log.recent.last || Deferred.isDoneUnsafe(end)) return resume(Effect.succeed("grown"))
+      if (seq < log.recent.lastShown || Deferred.isDoneUnsafe(end)) return resume(Effect.succeed("grown"))
       const one: Waiting = { seq, end, since, wake: (woken) => resume(Effect.succeed(woken)) }
       waiting.add(one)
       somebody.openUnsafe()

@@ -79,7 +79,7 @@ export const makeFollowers = (log: EventLog["Service"], pulse: LogPulse, as: Ren
       if (Deferred.isDoneUnsafe(end)) return Cause.done()
       // What retention has removed is gone, whoever still has it.
       if (filters !== noFilters || cursor < log.bounds().removedThrough) return read
-      if (cursor === log.recent.last) return wait
+      if (cursor >= log.recent.lastShown) return wait
       const piece = shared.after(cursor)
       return piece === undefined ? read : Effect.succeed(pass(piece))
     })

@@ -73,26 +73,58 @@ export interface Stretch {
   readonly filters: EventFilters
 }
 
-/** The newest `count` events before `before`, as a stretch: without filters it is known by its numbers. */
-export const newest = (log: Log, after: number, before: number, count: number): Stretch => {
+/** The newest `count` events before `before`, as a stretch: where nothing is hidden it is known by its numbers. */
+export const newest = (
+  log: Log,
+  after: number,
+  before: number,
+  count: number
+): Effect.Effect<Stretch, ReadError> => {
   const { first, last } = log.bounds()
+  const low = Math.max(after, first - 1)
   const end = Math.min(before, last + 1)
-  return { after: Math.max(after, first - 1, end - 1 - count), before: end, filters: noFilters }
+  return Effect.map(log.seek({ after: low, before: end, order: "newest-first", count }), (seq) => ({
+    after: Math.max(low, seq - 1),
+    before: end,
+    filters: noFilters
+  }))
 }
 
-/** The oldest `limit` events after `after`. */
-export const oldest = (log: Log, after: number, before: number, limit: number): Stretch => {
+/** All there is of it. */
+export const whatever = (log: Log, after: number, before: number): Stretch => {
   const { first, last } = log.bounds()
-  const start = Math.max(after, first - 1)
-  return { after: start, before: Math.min(before, last + 1, start + limit + 1), filters: noFilters }
+  return { after: Math.max(after, first - 1), before: Math.min(before, last + 1), filters: noFilters }
 }
 
-/** Its first page that has an event, or its last; none of the pages before it had any. */
-export const firstPage = (log: Log, stretch: Stretch): Effect.Effect<EventPage, ReadError> =>
-  Effect.filterOrElse(
-    log.query({ ...stretch, order: "oldest-first", limit: pageEvents }),
-    (page) => page.events.length > 0 || page.done,
-    (page) => firstPage(log, { ...stretch, after: page.through })
+export interface FirstPage extends EventPage {
+  /** What comes after it, where that is not all. */
+  readonly rest: Stretch | undefined
+  /** Where the last page ends. */
+  readonly end: number
+}
+
+/**
+ * The first page that has an event, of the oldest `limit` events of the stretch; none before it had any. Where the rest
+ * ends has to be counted only if there is a rest.
+ */
+export const firstPage = (
+  log: Log,
+  stretch: Stretch,
+  limit = Number.POSITIVE_INFINITY
+): Effect.Effect<FirstPage, ReadError> =>
+  Effect.flatMap(
+    log.query({ ...stretch, order: "oldest-first", limit: Math.min(limit, pageEvents) }),
+    (page): Effect.Effect<FirstPage, ReadError> => {
+      const { done, events, through } = page
+      if (done || events.length === limit) return Effect.succeed({ ...page, rest: undefined, end: through })
+      const rest = { ...stretch, after: through }
+      if (events.length === 0) return firstPage(log, rest, limit)
+      if (limit === Number.POSITIVE_INFINITY) return Effect.succeed({ ...page, rest, end: stretch.before - 1 })
+      return Effect.map(
+        log.seek({ after: through, before: stretch.before, order: "oldest-first", count: limit - events.length }),
+        (end) => ({ ...page, rest: { ...rest, before: end + 1 }, end })
+      )
+    }
   )
 
 /** Its pages, one after another: the next is read when the one before has been sent. */

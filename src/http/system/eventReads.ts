@@ -24,10 +24,10 @@ import {
   collectNewest,
   firstPage,
   newest,
-  oldest,
   pagesOf,
   type ReadError,
-  type Stretch
+  type Stretch,
+  whatever
 } from "./eventPages.ts"
 import { type EventParams, parseEventParams } from "./eventParams.ts"
 import { orStoreFailure } from "./failures.ts"
@@ -57,11 +57,17 @@ export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) =>
   // Each event leads with its comma, so that the tail can lose its oldest: the body is cut one byte later.
   const briefTail = tail((receivedAt, message) => `,${briefJson(receivedAt, message)}`)
 
+  /** As the rendered tail would have it, where that is too large or not at hand. */
+  const plainStreamed = (form: Form) =>
+    Effect.flatMap(orStoreFailure(newest(log, 0, everything, logMaxEntries)), (stretch) =>
+      streamed(log, stretch, form, undefined)
+    )
+
   const plainText = Effect.suspend(() => {
     const bytes = textTail.bytes()
     const { contentType } = forms.text
     return bytes === undefined
-      ? streamed(log, newest(log, 0, everything, logMaxEntries), forms.text, {})
+      ? plainStreamed(forms.text)
       : Effect.succeed(HttpServerResponse.uint8Array(bytes, { contentType }))
   })
 
@@ -70,7 +76,7 @@ export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) =>
   let briefBodyBytes = 0
   const plainBrief = Effect.suspend(() => {
     const bytes = briefTail.bytes()
-    if (bytes === undefined) return streamed(log, newest(log, 0, everything, logMaxEntries), forms.brief, {})
+    if (bytes === undefined) return plainStreamed(forms.brief)
     // Retention takes from the tail without adding to it.
     if (briefBodyLast !== briefTail.last || briefBodyBytes !== bytes.length) {
       briefBody = Buffer.concat([Buffer.from("["), bytes.subarray(1), Buffer.from("]\n")])
@@ -99,34 +105,35 @@ export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) =>
     )
   }
 
-  /** What the numbers alone tell is streamed; what must be looked at is collected first. */
-  const found = (params: EventParams): Stretch | Effect.Effect<Collected, ReadError> => {
-    const { after, before = everything, filters, format, limit, limitGiven, tail: count, waitSeconds } = params
-    if (waitSeconds > 0) return awaited(params)
+  /** Without filters it is streamed; what must be searched for is collected first. */
+  const answer = (params: EventParams): ReturnType<Handler> => {
+    const { after, before = everything, filters, limit, limitGiven, tail: count, waitSeconds } = params
+    const form = forms[params.format]
+    const collected = (found: Effect.Effect<Collected, ReadError>) =>
+      Effect.map(orStoreFailure(found), ({ events, through }) => whole(form, events, through))
+    const stream = (stretch: Stretch, most?: number) => streamed(log, stretch, form, Math.max(0, after ?? 0), most)
+    const streamNewest = (most: number) =>
+      Effect.flatMap(orStoreFailure(newest(log, after ?? 0, before, most)), (stretch) => stream(stretch))
+
+    if (waitSeconds > 0) return collected(awaited(params))
     if (count !== undefined) {
       return filters === noFilters
-        ? newest(log, after ?? 0, before, count)
-        : collectNewest(log, after ?? 0, before, count, filters)
+        ? streamNewest(count)
+        : collected(collectNewest(log, after ?? 0, before, count, filters))
     }
     // NDJSON without a limit is all there is.
-    if (format === "ndjson" && !limitGiven) {
-      return { after: after ?? 0, before: Math.min(before, log.bounds().last + 1), filters }
+    if (params.format === "ndjson" && !limitGiven) {
+      return stream({ after: after ?? 0, before: Math.min(before, log.bounds().last + 1), filters })
     }
     const backwards = after === undefined && params.before !== undefined
     if (filters !== noFilters) {
-      return backwards
-        ? collectNewest(log, 0, before, limit, filters)
-        : collectAfter(log, after ?? 0, before, limit, filters)
+      return collected(
+        backwards
+          ? collectNewest(log, 0, before, limit, filters)
+          : collectAfter(log, after ?? 0, before, limit, filters)
+      )
     }
-    return backwards ? newest(log, 0, before, limit) : oldest(log, after ?? 0, before, limit)
-  }
-
-  const answer = (params: EventParams): ReturnType<Handler> => {
-    const form = forms[params.format]
-    const what = found(params)
-    return Effect.isEffect(what)
-      ? Effect.map(orStoreFailure(what), ({ events, through }) => whole(form, events, nextAfter(through)))
-      : streamed(log, what, form, nextAfter(Math.max(what.after, what.before - 1)))
+    return backwards ? streamNewest(limit) : stream(whatever(log, after ?? 0, before), limit)
   }
 
   const read =
@@ -152,25 +159,30 @@ export const makeEventReads = (log: Log, { logMaxEntries }: EventReadOptions) =>
   return { logs: upToDate(read("text")), list: upToDate(read("brief")) }
 }
 
-const nextAfter = (through: number) => ({ "x-next-after": String(through) })
+const nextAfter = (through: number | undefined) => (through === undefined ? {} : { "x-next-after": String(through) })
 
-const whole = (form: Form, events: ReadonlyArray<Event>, headers: Readonly<Record<string, string>>): Response =>
-  HttpServerResponse.text(renderAll(form, events), { contentType: form.contentType, headers })
+const whole = (form: Form, events: ReadonlyArray<Event>, through: number | undefined): Response =>
+  HttpServerResponse.text(renderAll(form, events), { contentType: form.contentType, headers: nextAfter(through) })
 
-/** One page is answered at once and with its length; more are read as the client takes them. */
+/**
+ * The oldest `limit` events of the stretch. One page is answered at once and with its length; more are read as the
+ * client takes them. `from` is what the client knows already; undefined where it has asked for no X-Next-After.
+ */
 const streamed = (
   log: Log,
   stretch: Stretch,
   form: Form,
-  headers: Readonly<Record<string, string>>
+  from: number | undefined,
+  limit?: number
 ): ReturnType<Handler> =>
-  Effect.map(orStoreFailure(firstPage(log, stretch)), ({ done, events, through }) => {
-    if (done) return whole(form, events, headers)
+  Effect.map(orStoreFailure(firstPage(log, stretch, limit)), ({ end, events, rest }) => {
+    const next = from === undefined ? undefined : Math.max(from, stretch.after, end)
+    if (rest === undefined) return whole(form, events, next)
     const first = form.open + events.map(form.event).join(form.separator)
-    const rest = Stream.map(pagesOf(log, { ...stretch, after: through }), (page) => Buffer.from(renderMore(form, page)))
+    const pages = Stream.map(pagesOf(log, rest), (page) => Buffer.from(renderMore(form, page)))
     const body = Stream.succeed(Buffer.from(first)).pipe(
-      Stream.concat(rest),
+      Stream.concat(pages),
       Stream.concat(Stream.succeed(Buffer.from(form.close)))
     )
-    return HttpServerResponse.stream(body, { contentType: form.contentType, headers })
+    return HttpServerResponse.stream(body, { contentType: form.contentType, headers: nextAfter(next) })
   })

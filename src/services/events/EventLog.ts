@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ActorUnavailable } from "../ActorUnavailable.ts"
 import type { EventRun, SeqRange } from "./Event.ts"
-import type { EventPage, EventQuery } from "./EventQuery.ts"
+import type { EventPage, EventQuery, SeekQuery } from "./EventQuery.ts"
 import type { RecentEvents } from "./RecentEvents.ts"
 
 /** The store's file system has no room or is read-only: nothing was stored, and reads go on (HTTP 507). */
@@ -31,11 +31,17 @@ export class StoreFailed extends Schema.TaggedError<StoreFailed>()("StoreFailed"
 
 export type AppendError = StoreFull | StoreFailed | ActorUnavailable
 
-/** First and last event still stored (last is 0 in an empty log) and the highest seq that retention has removed. */
+/**
+ * First and last event still stored (last is 0 in an empty log), and the highest seq that retention has removed: of what
+ * readers are shown, nothing is left up to there. Audit entries have limits of their own and may be older, or be gone
+ * from between the others.
+ */
 export interface LogBounds {
   readonly first: number
   readonly last: number
   readonly removedThrough: number
+  /** How many seqs after `removedThrough` are of audit entries, stored or removed: readers are shown all the others. */
+  readonly hidden: number
   /** Bytes in use in the store file, as of the last look. */
   readonly bytes: number
 }
@@ -43,13 +49,17 @@ export interface LogBounds {
 /** How much of the log is kept; 0 (null) turns a limit off. */
 export interface RetainLimits {
   readonly maxCount: number
+  /** Of the whole store; audit entries are not removed for it. */
   readonly maxBytes: number
   /** Events received before this go (nanoseconds since the epoch). */
   readonly receivedBefore: bigint | null
+  /** Audit entries go by these alone; without them they stay. */
+  readonly audit?: { readonly maxCount: number; readonly receivedBefore: bigint | null }
 }
 
 export interface RetainResult extends LogBounds {
   readonly removed: SeqRange | null
+  readonly auditRemoved: number
   readonly more: boolean
 }
 
@@ -67,10 +77,15 @@ export class EventLog extends Context.Service<
     readonly recorded: Effect.Effect<void>
     /** One bounded page; `through` says where to go on. */
     readonly query: (query: EventQuery) => Effect.Effect<EventPage, StoreFailed | ActorUnavailable>
+    /**
+     * The seq of the `count`-th event of the range, counted from its end, or where the range ends if it has fewer; of
+     * those that readers are shown.
+     */
+    readonly seek: (query: SeekQuery) => Effect.Effect<number, StoreFailed | ActorUnavailable>
     /** Removes a bounded number of the oldest events beyond the limits; `more` says to call again. */
     readonly retain: (limits: RetainLimits) => Effect.Effect<RetainResult, StoreFull | StoreFailed>
     readonly bounds: () => LogBounds
-    /** Waits until the log's last seq is greater than `seq`. */
+    /** Waits until there is an event after `seq` that readers are shown. */
     readonly awaitAfter: (seq: number) => Effect.Effect<void>
     /** The newest events, in memory. */
     readonly recent: RecentEvents

@@ -11,10 +11,25 @@ export interface EventFilters {
   /** Exclusive, nanoseconds since the epoch. */
   readonly until?: bigint
   readonly source?: string
+  /** Without it, every level but `audit`: an audit entry is shown to whoever asks for that level, and to nobody else. */
   readonly levels?: ReadonlyArray<Level>
+  readonly who?: string
+  /** All of them must hold. */
+  readonly fields?: ReadonlyArray<FieldFilter>
   /** Every term must occur in the message; letters A–Z match either case. */
   readonly terms?: ReadonlyArray<string>
 }
+
+/** What one of the fields must be, at their top level; a text is compared as such, and so is a number. */
+export interface FieldFilter {
+  readonly name: string
+  readonly text: string
+  /** The text is how the field begins. */
+  readonly isPrefix: boolean
+}
+
+/** What the readers of the log are not shown. */
+export const isHidden = (level: Level): boolean => level === "audit"
 
 export interface EventQuery {
   /** Events with a greater seq. */
@@ -25,6 +40,22 @@ export interface EventQuery {
   /** At most this many events. */
   readonly limit: number
   readonly filters: EventFilters
+}
+
+/** Counts events that readers are shown, from one end of a range. */
+export interface SeekQuery {
+  readonly after: number
+  readonly before: number
+  readonly order: "oldest-first" | "newest-first"
+  readonly count: number
+}
+
+export interface SeekResult {
+  /** Seq of the event that was counted last, or how far it was looked. */
+  readonly through: number
+  readonly found: number
+  /** As many were found as were asked for, or nothing is left in the range. */
+  readonly done: boolean
 }
 
 export interface EventPage {

@@ -1,11 +1,13 @@
 /**
- * The newest events, in memory: what `/logs` is rendered from and what live readers read, so that neither touches the
- * store. Bounded by events and by bytes; always a gapless stretch that ends at the log's head.
+ * The newest events that readers are shown, in memory: what `/logs` is rendered from and what live readers read, so that
+ * neither touches the store. Bounded by events and by bytes; of what readers are shown it is a stretch without gaps that
+ * ends at the log's head. Audit entries take a place in the order and none in memory: seqs that are missing here, between
+ * `first` and `last`, are theirs.
  *
  * Owned and written by the EventStore actor alone; reading is synchronous and allocates no copies.
  */
 import { type Event, runWeight, type StoredRun, timeAt } from "./Event.ts"
-import { pageBytesMax } from "./EventQuery.ts"
+import { type EventPage, isHidden, pageBytesMax } from "./EventQuery.ts"
 
 export interface RecentLimits {
   /** Events that stay at hand. */
@@ -20,37 +22,58 @@ export class RecentEvents {
   private oldest = 0
   private weight = 0
   private count = 0
-  private head = 0
+  private head: number
+  private newest: number
+  private floor: number
   private readonly limits: RecentLimits
 
   constructor(limits: RecentLimits, head: number) {
     this.limits = limits
     this.head = head
+    this.newest = head
+    this.floor = head + 1
   }
 
-  /** Seq of the newest event; 0 in an empty log. */
+  /** Seq of the newest event, whatever it is; 0 in an empty log. */
   get last(): number {
     return this.head
   }
 
-  /** Seq of the oldest event at hand; `last + 1` when none is. */
+  /** After this seq there is nothing that readers are shown. */
+  get lastShown(): number {
+    return this.newest
+  }
+
+  /** Everything that readers are shown from this seq on is at hand; `last + 1` when nothing is. */
   get first(): number {
-    return this.head - this.count + 1
+    return this.floor
+  }
+
+  /** How many are at hand. */
+  get size(): number {
+    return this.count
   }
 
   push(run: StoredRun): void {
     if (run.messages.length === 0) return
     if (run.firstSeq !== this.head + 1) throw new Error(`event ${run.firstSeq} cannot follow event ${this.head}`)
-    this.runs.push(run)
     this.head += run.messages.length
+    if (isHidden(run.level)) return
+    this.newest = this.head
+    this.runs.push(run)
     this.count += run.messages.length
     this.weight += runWeight(run)
     this.trim()
   }
 
-  /** The stretch of runs that holds every event after `seq`; the first run may begin before it. */
+  /** What lies between the head and this seq is nothing that readers are shown. */
+  passTo(seq: number): void {
+    this.head = Math.max(this.head, seq)
+  }
+
+  /** The runs that hold every event after `seq`; the first run may begin before it. */
   runsAfter(seq: number): ReadonlyArray<StoredRun> {
-    if (seq >= this.head) return []
+    if (seq >= this.newest) return []
     let low = this.oldest
     let high = this.runs.length - 1
     while (low < high) {
@@ -62,23 +85,46 @@ export class RecentEvents {
     return this.runs.slice(low)
   }
 
+  /** Whether there is an event to show after the one seq, up to and including the other. */
+  showsBetween(after: number, through: number): boolean {
+    const [run] = this.runsAfter(after)
+    return after + 1 < this.floor || (run !== undefined && Math.max(run.firstSeq, after + 1) <= through)
+  }
+
   /**
-   * Up to `max` events after `seq`, oldest first, and no more once they weigh `maxBytes`; undefined when some of them are
-   * no longer at hand.
+   * Events after `after` and before `before`, oldest first: at most `max`, and no more once they weigh `maxBytes`;
+   * undefined when some of them are no longer at hand.
    */
-  after(seq: number, max: number, maxBytes = pageBytesMax): ReadonlyArray<Event> | undefined {
-    if (seq + 1 < this.first) return undefined
+  page(after: number, before: number, max: number, maxBytes = pageBytesMax): EventPage | undefined {
+    if (after + 1 < this.floor) return undefined
+    const end = Math.min(before - 1, this.head)
     const events: Array<Event> = []
     let bytes = 0
-    for (const run of this.runsAfter(seq)) {
-      for (let i = Math.max(0, seq + 1 - run.firstSeq); i < run.messages.length; i++) {
-        if (events.length === max || bytes >= maxBytes) return events
+    for (const run of this.runsAfter(after)) {
+      for (let i = Math.max(0, after + 1 - run.firstSeq); i < run.messages.length; i++) {
+        const seq = run.firstSeq + i
+        if (seq > end) return { events, through: Math.max(after, end), done: true }
+        if (events.length === max || bytes >= maxBytes) {
+          return { events, through: events.at(-1)?.seq ?? after, done: false }
+        }
         const event = eventOf(run, i)
         events.push(event)
         bytes += event.message.length + (event.fields?.length ?? 0)
       }
     }
-    return events
+    return { events, through: Math.max(after, end), done: true }
+  }
+
+  /** Seq of the `count`-th newest event; `first` where fewer are at hand. */
+  newestFrom(count: number): number {
+    let left = count
+    for (let i = this.runs.length - 1; i >= this.oldest; i--) {
+      const run = this.runs[i]
+      if (run === undefined) break
+      if (run.messages.length >= left) return run.firstSeq + run.messages.length - left
+      left -= run.messages.length
+    }
+    return this.floor
   }
 
   /** Lets go of events up to and including `seq`, which the log no longer holds. */
@@ -93,7 +139,9 @@ export class RecentEvents {
       this.runs[this.oldest] = rest
       this.count += keep.length
       this.weight += runWeight(rest)
+      this.floor = seq + 1
     }
+    this.floor = Math.max(this.floor, Math.min(seq, this.head) + 1)
   }
 
   /** Goes on after `seq`: what lies between the head and it was removed before it could be read. */
@@ -101,6 +149,8 @@ export class RecentEvents {
     if (seq <= this.head) return
     this.forget(this.head)
     this.head = seq
+    this.newest = seq
+    this.floor = seq + 1
   }
 
   /** Drops whole runs from the old end while the rest still satisfies the bounds, so a run is never cut. */
@@ -122,6 +172,7 @@ export class RecentEvents {
     this.oldest += 1
     this.count -= run.messages.length
     this.weight -= runWeight(run)
+    this.floor = run.firstSeq + run.messages.length
   }
 }
 

@@ -18,8 +18,10 @@ export interface Piece {
 }
 
 interface Block {
-  readonly firstSeq: number
+  /** It has every event to show from after this seq on. */
+  readonly after: number
   readonly buffer: Buffer
+  readonly seqs: Array<number>
   /** Where each event ends. */
   readonly ends: Array<number>
 }
@@ -32,7 +34,7 @@ const blocksMax = 128
 
 export class RenderedPieces {
   private blocks: Array<Block> = []
-  /** Seq of the newest event in the blocks, or where the first one begins. */
+  /** Seq of the newest event in the blocks, or after which the first one begins. */
   private rendered = 0
   private readonly recent: RecentEvents
   private readonly render: (event: Event) => string
@@ -45,15 +47,15 @@ export class RenderedPieces {
   /** What comes after `seq`; undefined when nothing does, or when it has to be read from the log. */
   after(seq: number): Piece | undefined {
     // Nobody has come by for a while: what lies between is of no use to whoever asks now.
-    if (seq > this.rendered) {
+    if (seq > this.rendered && this.recent.showsBetween(this.rendered, seq)) {
       this.blocks = []
       this.rendered = seq
     }
-    if (seq === this.rendered) this.renderMore()
-    const block = this.blocks.findLast(({ firstSeq }) => firstSeq <= seq + 1)
-    const last = block === undefined ? seq : block.firstSeq + block.ends.length - 1
+    if (seq >= this.rendered) this.renderMore()
+    const block = this.blocks.findLast(({ after }) => after <= seq)
+    const last = block?.seqs.at(-1) ?? seq
     if (block === undefined || last <= seq) return undefined
-    return { bytes: block.buffer.subarray(block.ends[seq - block.firstSeq] ?? 0, endOf(block)), last }
+    return { bytes: block.buffer.subarray(block.ends[countUpTo(block.seqs, seq) - 1] ?? 0, endOf(block)), last }
   }
 
   /** Lets go of the blocks; for when the last follower has left. */
@@ -78,18 +80,31 @@ export class RenderedPieces {
           block = this.open(room)
         }
         block.ends.push(endOf(block) + block.buffer.write(text, endOf(block)))
-        this.rendered += 1
+        block.seqs.push(run.firstSeq + i)
+        this.rendered = run.firstSeq + i
       }
     }
   }
 
   private open(room: number): Block {
     const buffer = Buffer.allocUnsafeSlow(Math.max(blockBytes, room))
-    const block = { firstSeq: this.rendered + 1, buffer, ends: [] }
+    const block = { after: this.rendered, buffer, seqs: [], ends: [] }
     this.blocks.push(block)
     if (this.blocks.length > blocksMax) this.blocks.shift()
     return block
   }
+}
+
+/** How many of the seqs, which rise, are at most this one. */
+const countUpTo = (seqs: ReadonlyArray<number>, seq: number): number => {
+  let low = 0
+  let high = seqs.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((seqs[middle] ?? seq) <= seq) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 const endOf = (block: Block): number => block.ends.at(-1) ?? 0

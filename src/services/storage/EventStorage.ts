@@ -6,7 +6,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { EventRun, SeqRange } from "../events/Event.ts"
-import type { EventPage, EventQuery } from "../events/EventQuery.ts"
+import type { EventPage, EventQuery, SeekQuery, SeekResult } from "../events/EventQuery.ts"
 import type { LogBounds, RetainLimits, RetainResult } from "../events/EventLog.ts"
 
 /** Damage is found when the store is opened, or when a page is read long after: who meets it is told what to do. */
@@ -63,6 +63,8 @@ export class EventStorage extends Context.Service<
     ) => Effect.Effect<SeqRange, StorageFull | StorageFailed | StorageLost>
     /** One bounded slice of a query. */
     readonly scan: (query: EventQuery) => Effect.Effect<EventPage, StorageFailed | StorageLost>
+    /** One bounded slice of a count. */
+    readonly seek: (query: SeekQuery) => Effect.Effect<SeekResult, StorageFailed | StorageLost>
     /** Removes a bounded number of the oldest events beyond the limits; `more` says to call again. */
     readonly retain: (limits: RetainLimits) => Effect.Effect<RetainResult, StorageFull | StorageFailed | StorageLost>
     /** What is stored now. Reopens a lost connection. */

@@ -58,6 +58,7 @@ export const layer = (directory: string): Layer.Layer<EventStorage, never, Stora
           scanning.withPermit(
             Effect.map(readOnly(worker.ask({ tag: "scan", range: toScanRange(query) }, "scanned")), toPage)
           ),
+        seek: (query) => scanning.withPermit(readOnly(worker.ask({ tag: "seek", query }, "sought"))),
         retain: (limits) => told(worker.ask({ tag: "retain", limits }, "retained")),
         state: readOnly(worker.ask({ tag: "state" }, "state"))
       })

@@ -3,23 +3,25 @@
  * Effect here, so that the worker starts in milliseconds and stays small.
  *
  * `events` holds the log, `event_spans` the oldest and newest time of every block of 4096 events, so that a query by
- * time skips blocks instead of rows even though the clock may have stepped. `log_state` remembers what retention took.
+ * time skips blocks instead of rows even though the clock may have stepped. `log_state` remembers what retention took
+ * (EventRetention) and how many of the seqs after that are of audit entries, which few queries ask for: those have an
+ * index, and everyone else steps over them.
  */
-import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite"
+import type { DatabaseSync, StatementSync } from "node:sqlite"
 import { blockEvents, blockOf, EventInserts } from "./EventInserts.ts"
-import { pageBytesMax, pageRowsMax } from "../events/EventQuery.ts"
+import { EventRetention, type LogState } from "./EventRetention.ts"
+import { auditLevel, EventSelects, hasFilters, isAuditOnly, shown } from "./eventSql.ts"
+import { rollback } from "./rollback.ts"
+import { pageBytesMax, pageRowsMax, type SeekQuery } from "../events/EventQuery.ts"
 import type { RetainLimits } from "../events/EventLog.ts"
-import type { Appended, Retained, ScanRange, ScanResult, StoreState, WireAppend, WireRow } from "./protocol.ts"
-
-/** Rows retention deletes in one request: about 10 ms of the store's thread, so that appends are not held up. */
-const retainRowsMax = 5000
+import type { Appended, Retained, ScanRange, ScanResult, Sought, StoreState, WireAppend, WireRow } from "./protocol.ts"
 
 /** What one page of a search may read: some 20 ms of the store's thread. */
 const searchedBytesMax = 16 * 1024 * 1024
 const searchedRowsMin = 16
 
-/** What the other columns and SQLite itself add to a row, about: it decides how much one slice of retention removes. */
-const rowBytes = 64
+/** Audit entries one page may look at: their fields are JSON, which takes microseconds each. */
+const auditRowsMax = 2048
 
 export const eventTableSchema = `
   CREATE TABLE events (
@@ -31,71 +33,77 @@ export const eventTableSchema = `
   INSERT INTO log_state VALUES (1, 0);
 `
 
+/** Audit entries are found without the rest, and counted. */
+export const auditIndexSchema = `
+  CREATE INDEX events_audit ON events (seq) WHERE level = ${auditLevel};
+  ALTER TABLE log_state ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
+  UPDATE log_state SET hidden = (SELECT count(*) FROM events WHERE level = ${auditLevel});
+`
+
 export class EventTable {
   private readonly db: DatabaseSync
   private readonly inserts: EventInserts
+  private readonly selects: EventSelects
+  private readonly retention: EventRetention
   private readonly blockAfter: StatementSync
   private readonly blockBefore: StatementSync
-  private readonly firstYoung: StatementSync
-  private readonly sizes: StatementSync
-  private readonly scans = new Map<string, StatementSync>()
-  private first: number
-  private last: number
-  private removedThrough: number
+  private readonly next: StatementSync
+  private readonly log: LogState
 
   constructor(db: DatabaseSync) {
     this.db = db
     this.inserts = new EventInserts(db)
+    this.selects = new EventSelects(db)
     this.blockAfter = db.prepare(
       `SELECT block FROM event_spans WHERE block >= ?1 AND newest >= ?2 AND oldest < ?3 ORDER BY block LIMIT 1`
     )
     this.blockBefore = db.prepare(
       `SELECT block FROM event_spans WHERE block <= ?1 AND newest >= ?2 AND oldest < ?3 ORDER BY block DESC LIMIT 1`
     )
-    this.firstYoung = db.prepare(`SELECT min(seq) AS seq FROM events WHERE seq BETWEEN ?1 AND ?2 AND received_at >= ?3`)
-    this.sizes = db.prepare(
-      `SELECT seq, octet_length(message) + coalesce(octet_length(fields), 0) + ${rowBytes} AS size
-       FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2`
-    )
-    this.removedThrough = Number(db.prepare(`SELECT removed_through FROM log_state`).get()?.["removed_through"] ?? 0)
-    // Asked for together they would be looked for in every row.
-    const seqs = db
-      .prepare(`SELECT (SELECT min(seq) FROM events) AS first, (SELECT max(seq) FROM events) AS last`)
-      .get()
-    this.last = Number(seqs?.["last"] ?? this.removedThrough)
-    this.first = Number(seqs?.["first"] ?? this.last + 1)
+    this.next = db.prepare(`SELECT seq FROM events WHERE seq >= ? ORDER BY seq LIMIT 1`)
+    // A store that was not opened for writing may be of the format before, which does not count audit entries.
+    const state = db.prepare(`SELECT * FROM log_state`).get()
+    const removedThrough = Number(state?.["removed_through"] ?? 0)
+    const newest = Number(db.prepare(`SELECT max(seq) AS last FROM events`).get()?.["last"] ?? 0)
+    const last = Math.max(newest, removedThrough)
+    this.log = { last, removedThrough, first: last + 1, hidden: Number(state?.["hidden"] ?? 0) }
+    this.log.first = Math.min(last + 1, this.nextFrom(removedThrough + 1) ?? last + 1)
+    this.retention = new EventRetention(db, this.log)
   }
 
   append(appends: ReadonlyArray<WireAppend>): Appended {
-    const first = this.last + 1
+    const first = this.log.last + 1
     let next = first
+    let audits = 0
     this.db.exec("BEGIN IMMEDIATE")
     try {
       for (const events of appends) {
         this.inserts.insert(events, next)
         next += events.count
+        audits += auditsIn(events)
       }
+      // Only where there are some: it is one more page to write.
+      if (audits > 0) this.db.prepare(`UPDATE log_state SET hidden = hidden + ?`).run(audits)
       this.db.exec("COMMIT")
     } catch (error) {
-      this.rollback()
+      rollback(this.db)
       throw error
     }
-    this.last = next - 1
-    return { tag: "appended", range: { first, last: this.last } }
+    this.log.last = next - 1
+    this.log.hidden += audits
+    this.retention.added(audits)
+    return { tag: "appended", range: { first, last: this.log.last } }
   }
 
   scan(range: ScanRange): ScanResult {
-    const low = Math.max(range.from, this.first)
-    const high = Math.min(range.to, this.last)
+    const low = this.lowest(range)
+    const high = Math.min(range.to, this.log.last)
     const start = this.startOf(range, low, high)
     if (start === undefined) return { tag: "scanned", rows: [], through: range.newestFirst ? low : high, done: true }
-    const filtered = range.since !== null || range.until !== null || hasFilters(range)
-    const span = filtered ? this.searchedRows() : Math.min(pageRowsMax, range.limit)
-    const from = range.newestFirst ? Math.max(low, start - span + 1) : start
-    const to = range.newestFirst ? start : Math.min(high, start + span - 1)
+    const [from, to] = this.slice(range, start, low, high)
     const rows: Array<WireRow> = []
     let bytes = 0
-    for (const row of this.select(range, from, to)) {
+    for (const row of this.selects.rows(range, from, to)) {
       rows.push(row)
       bytes += row[6].length + (row[7]?.length ?? 0)
       if (rows.length === range.limit || bytes >= pageBytesMax) {
@@ -107,86 +115,86 @@ export class EventTable {
       : { tag: "scanned", rows, through: to, done: to >= high }
   }
 
+  seek({ after, before, count, order }: SeekQuery): Sought {
+    const newestFirst = order === "newest-first"
+    const low = Math.max(after + 1, this.log.first)
+    const high = Math.min(before - 1, this.log.last)
+    if (low > high || count === 0)
+      return { tag: "sought", through: newestFirst ? high + 1 : low - 1, found: 0, done: true }
+    const from = newestFirst ? Math.max(low, high - pageRowsMax + 1) : low
+    const to = newestFirst ? high : Math.min(high, low + pageRowsMax - 1)
+    const within = `FROM events WHERE seq BETWEEN ? AND ? AND ${shown}`
+    const nth = this.db
+      .prepare(`SELECT seq ${within} ORDER BY seq ${newestFirst ? "DESC" : "ASC"} LIMIT 1 OFFSET ?`)
+      .get(from, to, count - 1)
+    if (nth !== undefined) return { tag: "sought", through: Number(nth["seq"]), found: count, done: true }
+    const found = Number(this.db.prepare(`SELECT count(*) AS n ${within}`).get(from, to)?.["n"])
+    return { tag: "sought", through: newestFirst ? from : to, found, done: newestFirst ? from === low : to === high }
+  }
+
   retain(limits: RetainLimits): Retained {
-    let through = this.removedThrough
-    const surplus = (seq: number) => {
-      through = Math.max(through, Math.min(seq, this.last))
-    }
-    if (limits.maxCount > 0) surplus(this.last - limits.maxCount)
-    if (limits.maxBytes > 0) surplus(this.lastOfOldest(this.bytes() - limits.maxBytes))
-    if (limits.receivedBefore !== null) {
-      surplus(this.lastBefore(limits.receivedBefore))
-    }
-    const target = Math.min(through, this.first + retainRowsMax - 1)
-    if (target < this.first) return { ...this.state(), tag: "retained", removed: null, more: false }
-    const removed = { first: this.first, last: target }
-    this.db.exec("BEGIN IMMEDIATE")
-    try {
-      this.db.prepare(`DELETE FROM events WHERE seq <= ?`).run(target)
-      this.db.prepare(`DELETE FROM event_spans WHERE block < ?`).run(blockOf(target + 1))
-      this.db.prepare(`UPDATE log_state SET removed_through = ?`).run(target)
-      this.db.exec("COMMIT")
-    } catch (error) {
-      this.rollback()
-      throw error
-    }
-    this.first = target + 1
-    this.removedThrough = target
-    return { ...this.state(), tag: "retained", removed, more: target < through || this.overweight(limits) }
+    const { auditRemoved, more, removed } = this.retention.retain(limits, (cutoff) => this.lastBefore(cutoff))
+    return { ...this.state(), tag: "retained", removed, auditRemoved, more }
   }
 
   state(): StoreState {
-    return {
-      tag: "state",
-      first: this.first,
-      last: this.last,
-      removedThrough: this.removedThrough,
-      bytes: this.bytes()
-    }
+    return { tag: "state", ...this.log, bytes: this.retention.bytes() }
   }
 
   /** The newest event of the old end whose successors only are young enough; the clock may have stepped in between. */
   private lastBefore(cutoff: bigint): number {
-    const block = this.blockAfter.get(0, cutoff, latest)?.["block"]
-    if (block === undefined) return this.last
+    const block = this.blockAfter.get(blockOf(this.log.first), cutoff, latest)?.["block"]
+    if (block === undefined) return this.log.last
     const from = Number(block) * blockEvents
-    const young = this.firstYoung.get(from, from + blockEvents - 1, cutoff)?.["seq"]
+    const young = this.db
+      .prepare(`SELECT min(seq) AS seq FROM events WHERE seq BETWEEN ?1 AND ?2 AND received_at >= ?3`)
+      .get(Math.max(from, this.log.first), from + blockEvents - 1, cutoff)?.["seq"]
     return typeof young === "number" ? young - 1 : from - 1
   }
 
-  /** The last of the oldest events that together take about this many bytes, a slice of them at the most. */
-  private lastOfOldest(bytes: number): number {
-    let left = bytes
-    let seq = this.first - 1
-    if (left <= 0) return seq
-    for (const row of this.sizes.iterate(this.first, retainRowsMax)) {
-      seq = Number(row["seq"])
-      left -= Number(row["size"])
-      if (left <= 0) break
+  /** Seq of the first event from here on. */
+  private nextFrom(seq: number): number | undefined {
+    const found = this.next.get(seq)?.["seq"]
+    return typeof found === "number" ? found : undefined
+  }
+
+  /** Where the range begins that has something: audit entries may be older than whatever else is left. */
+  private lowest(range: ScanRange): number {
+    if (range.from >= this.log.first || range.levels?.includes(auditLevel) !== true) {
+      return Math.max(range.from, this.log.first)
     }
-    return seq
+    return this.nextFrom(range.from) ?? this.log.last + 1
+  }
+
+  /** What one page looks at, from `start` on. */
+  private slice(range: ScanRange, start: number, low: number, high: number): readonly [from: number, to: number] {
+    if (isAuditOnly(range)) {
+      const across = range.newestFirst ? `seq <= ? ORDER BY seq DESC` : `seq >= ? ORDER BY seq`
+      const end = this.db
+        .prepare(
+          `SELECT seq FROM events INDEXED BY events_audit WHERE level = ${auditLevel} AND ${across} LIMIT 1 OFFSET ?`
+        )
+        .get(start, auditRowsMax - 1)?.["seq"]
+      return range.newestFirst
+        ? [Math.max(low, typeof end === "number" ? end : low), start]
+        : [start, Math.min(high, typeof end === "number" ? end : high)]
+    }
+    const span = hasFilters(range) || this.log.hidden > 0 ? this.searchedRows() : Math.min(pageRowsMax, range.limit)
+    return range.newestFirst ? [Math.max(low, start - span + 1), start] : [start, Math.min(high, start + span - 1)]
   }
 
   /** How many rows a search may look at: fewer where they are large, by what they weigh on average. */
   private searchedRows(): number {
-    const average = this.bytes() / Math.max(1, this.last - this.first + 1)
+    const average = this.retention.bytes() / Math.max(1, this.log.last - this.log.first + 1)
     return Math.max(searchedRowsMin, Math.min(pageRowsMax, Math.floor(searchedBytesMax / average)))
-  }
-
-  private overweight(limits: RetainLimits): boolean {
-    return limits.maxBytes > 0 && this.first <= this.last && this.bytes() > limits.maxBytes
-  }
-
-  private bytes(): number {
-    const pragma = (name: string) => Number(Object.values(this.db.prepare(`PRAGMA ${name}`).get() ?? { v: 0 })[0])
-    return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size")
   }
 
   /** Where a scan begins: at its end of the range, or at the first block whose times overlap the ones asked for. */
   private startOf(range: ScanRange, low: number, high: number): number | undefined {
     if (low > high) return undefined
     const edge = range.newestFirst ? high : low
-    if (range.since === null && range.until === null) return edge
+    // Blocks are forgotten with what retention takes, and audit entries are not.
+    if ((range.since === null && range.until === null) || range.levels?.includes(auditLevel) === true) return edge
     const lookup = range.newestFirst ? this.blockBefore : this.blockAfter
     const found = lookup.get(blockOf(edge), range.since ?? earliest, range.until ?? latest)?.["block"]
     if (found === undefined) return undefined
@@ -194,59 +202,14 @@ export class EventTable {
     const start = range.newestFirst ? Math.min(high, (block + 1) * blockEvents - 1) : Math.max(low, block * blockEvents)
     return start < low || start > high ? undefined : start
   }
-
-  private *select(range: ScanRange, from: number, to: number): Generator<WireRow> {
-    const conditions = ["seq BETWEEN ? AND ?"]
-    const values: Array<string | number | bigint> = [from, to]
-    const where = (condition: string, ...given: ReadonlyArray<string | number | bigint>) => {
-      conditions.push(condition)
-      values.push(...given)
-    }
-    if (range.since !== null) where("received_at >= ?", range.since)
-    if (range.until !== null) where("received_at < ?", range.until)
-    if (range.source !== null) where("source = ?", range.source)
-    if (range.levels !== null) where(`level IN (${range.levels.map(() => "?").join()})`, ...range.levels)
-    // Not LIKE: it ends at the first NUL of a message.
-    for (const term of range.terms) where(`instr(lower(message), ?) > 0`, term)
-    const sql = `SELECT seq, received_at / 1000000000 AS s, received_at % 1000000000 AS ns, source, who, level, message, fields
-      FROM events WHERE ${conditions.join(" AND ")} ORDER BY seq ${range.newestFirst ? "DESC" : "ASC"} LIMIT ?`
-    for (const row of this.prepared(sql).iterate(...values, range.limit)) yield toRow(row)
-  }
-
-  /** One statement for each combination of filters: up to five levels and sixteen terms, each with or without the rest. */
-  private prepared(sql: string): StatementSync {
-    let statement = this.scans.get(sql)
-    if (statement === undefined) {
-      statement = this.db.prepare(sql)
-      // Rows without names: a third of what reading one costs.
-      statement.setReturnArrays(true)
-      this.scans.set(sql, statement)
-    }
-    return statement
-  }
-
-  private rollback(): void {
-    // SQLite has rolled back by itself after a full disk or an I/O error; a second ROLLBACK would hide the first error.
-    if (this.db.isTransaction) this.db.exec("ROLLBACK")
-  }
 }
 
-/** The columns of `select`, in its order. */
-const toRow = (row: Record<number, SQLOutputValue>): WireRow => [
-  Number(row[0]),
-  Number(row[1]),
-  Number(row[2]),
-  String(row[3]),
-  textOrNull(row[4]),
-  Number(row[5]),
-  String(row[6]),
-  textOrNull(row[7])
-]
-
-const textOrNull = (value: SQLOutputValue | undefined): string | null => (typeof value === "string" ? value : null)
-
-const hasFilters = (range: ScanRange): boolean =>
-  range.source !== null || range.levels !== null || range.terms.length > 0
+const auditsIn = (events: WireAppend): number => {
+  if (events.tag === "run") return events.level === auditLevel ? events.count : 0
+  let audits = 0
+  for (const level of events.levels) if (level === auditLevel) audits += 1
+  return audits
+}
 
 const earliest = -(2n ** 63n)
 const latest = 2n ** 63n - 1n

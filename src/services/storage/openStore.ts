@@ -8,13 +8,13 @@
 import { accessSync, constants, existsSync, mkdirSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { EventTable, eventTableSchema } from "./EventTable.ts"
+import { auditIndexSchema, EventTable, eventTableSchema } from "./EventTable.ts"
 
 /** "sysa": tells `file(1)` and us that this SQLite file is a systemapi store. */
 const applicationId = 0x73797361
 
 /** One step for each format; a store carries how many it has seen in `user_version`. Steps are never edited. */
-const migrations: ReadonlyArray<string> = [eventTableSchema]
+const migrations: ReadonlyArray<string> = [eventTableSchema, auditIndexSchema]
 
 /**
  * Pages between checkpoints: 16 MiB of log. A checkpoint costs two fsyncs, so at full ingest one every 200,000 events or

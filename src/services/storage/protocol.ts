@@ -3,6 +3,7 @@
  * these are types, not schemas. One answer for each request, matched by id; the worker answers in order.
  */
 import type { SeqRange } from "../events/Event.ts"
+import type { FieldFilter, SeekQuery, SeekResult } from "../events/EventQuery.ts"
 import type { LogBounds, RetainLimits, RetainResult } from "../events/EventLog.ts"
 import type { IdentityAnswer, IdentityRequest } from "./identity/commands.ts"
 
@@ -54,7 +55,10 @@ export interface ScanRange {
   readonly since: bigint | null
   readonly until: bigint | null
   readonly source: string | null
+  /** Null: all but audit. */
   readonly levels: ReadonlyArray<number> | null
+  readonly who: string | null
+  readonly fields: ReadonlyArray<FieldFilter>
   /** In lower case, as far as ASCII goes. */
   readonly terms: ReadonlyArray<string>
 }
@@ -62,6 +66,7 @@ export interface ScanRange {
 export type StorageRequest =
   | { readonly tag: "append"; readonly id: number; readonly appends: ReadonlyArray<WireAppend> }
   | { readonly tag: "scan"; readonly id: number; readonly range: ScanRange }
+  | { readonly tag: "seek"; readonly id: number; readonly query: SeekQuery }
   | { readonly tag: "retain"; readonly id: number; readonly limits: RetainLimits }
   | { readonly tag: "state"; readonly id: number }
   | { readonly tag: "identity"; readonly id: number; readonly request: IdentityRequest }
@@ -77,6 +82,10 @@ export interface ScanResult {
   readonly rows: ReadonlyArray<WireRow>
   readonly through: number
   readonly done: boolean
+}
+
+export interface Sought extends SeekResult {
+  readonly tag: "sought"
 }
 
 export interface StoreState extends LogBounds {
@@ -96,6 +105,7 @@ export type StorageFaultKind = "full" | "busy" | "corrupt" | "failed" | "lost"
 export type StorageValue =
   | Appended
   | ScanResult
+  | Sought
   | Retained
   | StoreState
   | { readonly tag: "identity"; readonly answer: IdentityAnswer }

@@ -72,6 +72,8 @@ const serve = ({ db, file, identities, lock, settle, table }: ReturnType<typeof 
         return table.append(request.appends)
       case "scan":
         return table.scan(request.range)
+      case "seek":
+        return table.seek(request.query)
       case "retain":
         settle()
         return table.retain(request.limits)

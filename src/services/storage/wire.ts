@@ -78,6 +78,8 @@ export const toScanRange = ({ after, before, filters, limit, order }: EventQuery
   until: filters.until ?? null,
   source: filters.source ?? null,
   levels: filters.levels?.map((level) => levels.indexOf(level)) ?? null,
+  who: filters.who ?? null,
+  fields: filters.fields ?? [],
   // Only the letters that SQLite's lower() changes.
   terms: filters.terms?.map((term) => term.replace(/[A-Z]/gu, (letter) => letter.toLowerCase())) ?? []
 })

@@ -135,7 +135,7 @@ const services = Layer.mergeAll(
   Layer.mock(FailureThrottle, { stats: () => ({ addresses: 60, failures: 61, limited: 62 }) }),
   Layer.succeed(Pipes, { stats: () => [pipeStats] }),
   mockEventLog({
-    bounds: () => ({ first: 50, last: 51, removedThrough: 52, bytes: 53 }),
+    bounds: () => ({ first: 50, last: 51, removedThrough: 52, hidden: 0, bytes: 53 }),
     degraded: () => "no space left on device"
   }),
   mockProcessLog({ dropped: () => 70 })

@@ -102,7 +102,7 @@ export const makeFakeLog = Effect.gen(function* () {
         yield* Queue.offer(stored, runs)
         return { first, last }
       }),
-      bounds: () => ({ first: 1, last, removedThrough: 0, bytes: 0 }),
+      bounds: () => ({ first: 1, last, removedThrough: 0, hidden: 0, bytes: 0 }),
       recent: new RecentEvents({ events: 1, bytes: 1 }, 0),
       degraded: () => undefined
     })

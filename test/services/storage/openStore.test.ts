@@ -29,7 +29,7 @@ describe("openStore", () => {
       const pragma = (name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]
       assert.deepStrictEqual(
         [pragma("application_id"), pragma("user_version"), pragma("journal_mode"), pragma("synchronous")],
-        [0x73797361, 1, "wal", 2]
+        [0x73797361, 2, "wal", 2]
       )
       db.close()
     })
@@ -68,7 +68,7 @@ describe("openStore", () => {
       newer.close()
       assert.deepStrictEqual(
         faultWhen(() => openStore(folder)),
-        { kind: "corrupt", reason: "its format is 99, this systemapi knows formats up to 1" }
+        { kind: "corrupt", reason: "its format is 99, this systemapi knows formats up to 2" }
       )
     })
   )
