@@ -47,6 +47,7 @@ export class EventTable {
   private readonly retention: EventRetention
   private readonly blockAfter: StatementSync
   private readonly blockBefore: StatementSync
+  private readonly firstYoung: StatementSync
   private readonly next: StatementSync
   private readonly log: LogState
 
@@ -59,6 +60,9 @@ export class EventTable {
     )
     this.blockBefore = db.prepare(
       `SELECT block FROM event_spans WHERE block <= ?1 AND newest >= ?2 AND oldest < ?3 ORDER BY block DESC LIMIT 1`
+    )
+    this.firstYoung = db.prepare(
+      `SELECT min(seq) AS seq FROM events WHERE seq BETWEEN ?1 AND ?2 AND received_at >= ?3 AND ${shown}`
     )
     this.next = db.prepare(`SELECT seq FROM events WHERE seq >= ? ORDER BY seq LIMIT 1`)
     // A store that was not opened for writing may be of the format before, which does not count audit entries.
@@ -143,13 +147,16 @@ export class EventTable {
 
   /** The newest event of the old end whose successors only are young enough; the clock may have stepped in between. */
   private lastBefore(cutoff: bigint): number {
-    const block = this.blockAfter.get(blockOf(this.log.first), cutoff, latest)?.["block"]
-    if (block === undefined) return this.log.last
-    const from = Number(block) * blockEvents
-    const young = this.db
-      .prepare(`SELECT min(seq) AS seq FROM events WHERE seq BETWEEN ?1 AND ?2 AND received_at >= ?3`)
-      .get(Math.max(from, this.log.first), from + blockEvents - 1, cutoff)?.["seq"]
-    return typeof young === "number" ? young - 1 : from - 1
+    for (let from = this.log.first; ;) {
+      const block = this.blockAfter.get(blockOf(from), cutoff, latest)?.["block"]
+      if (block === undefined) return this.log.last
+      from = Math.max(from, Number(block) * blockEvents)
+      const end = (Number(block) + 1) * blockEvents
+      const young = this.firstYoung.get(from, end - 1, cutoff)?.["seq"]
+      if (typeof young === "number") return young - 1
+      // Nothing but audit entries is young in it.
+      from = end
+    }
   }
 
   /** Seq of the first event from here on. */

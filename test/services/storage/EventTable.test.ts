@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type Event, type EventRun, timeAt } from "../../../src/services/events/Event.ts"
-import { type EventPage, type EventQuery, pageRowsMax } from "../../../src/services/events/EventQuery.ts"
+import { type Event, type EventRun, levels, timeAt } from "../../../src/services/events/Event.ts"
+import { type EventPage, type EventQuery, pageRowsMax, type SeekQuery } from "../../../src/services/events/EventQuery.ts"
 import type { RetainLimits } from "../../../src/services/events/EventLog.ts"
 import { EventTable } from "../../../src/services/storage/EventTable.ts"
 import { openStore } from "../../../src/services/storage/openStore.ts"
 import { toPage, toScanRange, toWire } from "../../../src/services/storage/wire.ts"
 import { DrawnQuery, DrawnRuns, queryOf, runOf, toQuery, toRun } from "../../harness/events.ts"
-import { naiveScan } from "../../harness/FakeStorage.ts"
+import { naiveRetain, naiveScan, naiveSeek } from "../../harness/FakeStorage.ts"
 import { temporaryFolder } from "../../harness/temporaryFolder.ts"
 import { faultWhen } from "./faultWhen.ts"
 
@@ -49,6 +49,26 @@ const modelOf = (runs: ReadonlyArray<EventRun>, first = 1): ReadonlyArray<Event>
       return messages.map((message, i) => ({ ...shared, receivedAt: timeAt(run, i), message }))
     })
     .map((event, i) => ({ ...event, seq: first + i }))
+
+const count = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+
+const DrawnLimits = Schema.Struct({ maxCount: count(30), age: count(21), auditCount: count(8), auditAge: count(21) })
+
+const toLimits = ({ age, auditAge, auditCount, maxCount }: typeof DrawnLimits.Type): RetainLimits => ({
+  maxCount,
+  maxBytes: 0,
+  receivedBefore: BigInt(age) * 1_000_000_000n,
+  audit: { maxCount: auditCount, receivedBefore: auditAge === 0 ? null : BigInt(auditAge) * 1_000_000_000n }
+})
+
+const DrawnSeek = Schema.Struct({ newestFirst: Schema.Boolean, count: count(9), after: count(40), before: count(60) })
+
+const toSeek = ({ after, before, count: wanted, newestFirst }: typeof DrawnSeek.Type): SeekQuery => ({
+  after,
+  before,
+  order: newestFirst ? "newest-first" : "oldest-first",
+  count: wanted + 1
+})
 
 const none: RetainLimits = { maxCount: 0, maxBytes: 0, receivedBefore: null }
 
@@ -331,14 +351,14 @@ describe("retain", () => {
       table.retain({ ...none, receivedBefore: 1n })
       assert.deepStrictEqual(
         { ...table.state(), bytes: 0 },
-        { tag: "state", first: 4, last: 3, removedThrough: 3, bytes: 0 }
+        { tag: "state", first: 4, last: 3, removedThrough: 3, hidden: 0, bytes: 0 }
       )
       db.close()
       const again = openStore(folder)
       const reopened = new EventTable(again)
       assert.deepStrictEqual(
         { ...reopened.state(), bytes: 0 },
-        { tag: "state", first: 4, last: 3, removedThrough: 3, bytes: 0 }
+        { tag: "state", first: 4, last: 3, removedThrough: 3, hidden: 0, bytes: 0 }
       )
       assert.deepStrictEqual(append(reopened, [runOf(["d"])]), { first: 4, last: 4 })
       again.close()
@@ -370,24 +390,73 @@ describe("retain", () => {
   )
 
   it.effect.prop(
-    "by count and age together removes the same as the naive model",
+    "by count and age together removes the same as the naive model, of audit entries too, and counts what is shown",
     [
       DrawnRuns,
-      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 })),
-      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 21 }))
+      Schema.Array(DrawnLimits).check(Schema.isMinLength(1), Schema.isMaxLength(4)),
+      Schema.Array(DrawnSeek).check(Schema.isMaxLength(6))
     ],
-    ([drawn, maxCount, age]) =>
+    ([drawn, drawnLimits, seeks]) =>
       Effect.gen(function* () {
-        const { table } = yield* openTable()
+        const { db, folder, table } = yield* openTable()
         const runs = drawn.map(toRun)
         for (const run of runs) append(table, [run])
-        const model = modelOf(runs)
-        const receivedBefore = BigInt(age) * 1_000_000_000n
-        const byAge = model.findIndex((event) => event.receivedAt >= receivedBefore)
-        const keepFrom = Math.max(byAge === -1 ? model.length : byAge, maxCount === 0 ? 0 : model.length - maxCount)
-        table.retain({ ...none, maxCount, receivedBefore })
-        assert.deepStrictEqual(scanAll(table, queryOf()), model.slice(keepFrom))
+        const last = modelOf(runs).length
+        let model = modelOf(runs)
+        let removedThrough = 0
+        for (const limits of drawnLimits.map(toLimits)) {
+          const { auditRemoved, removed } = table.retain(limits)
+          const expected = naiveRetain(model, 0, limits, Number.POSITIVE_INFINITY)
+          model = model.filter(({ seq }) => !expected.gone.has(seq))
+          removedThrough = expected.through ?? removedThrough
+          assert.deepStrictEqual([removed?.last, auditRemoved], [expected.through, expected.auditRemoved])
+          assert.deepStrictEqual(scanAll(table, queryOf({ filters: { levels } })), model)
+          const shown = model.filter(({ level }) => level !== "audit")
+          assert.deepStrictEqual(scanAll(table, queryOf()), shown)
+          const state = { last, removedThrough, hidden: last - removedThrough - shown.length }
+          assert.deepInclude(table.state(), state)
+          for (const query of seeks.map(toSeek)) {
+            const { found, through } = table.seek(query)
+            const naive = naiveSeek(model, query)
+            assert.strictEqual(found, naive.found)
+            if (naive.found === query.count) assert.strictEqual(through, naive.through)
+          }
+          const reader = openStore(folder)
+          assert.deepInclude(new EventTable(reader).state(), state)
+          reader.close()
+        }
+        db.close()
       }),
-    { arbitrary: { runs: 40 } }
+    { arbitrary: { runs: 60 } }
+  )
+
+  it.effect("keeps audit entries, however many other events there are, and the others, however many of those", () =>
+    Effect.gen(function* () {
+      const { table } = yield* openTable()
+      for (let i = 0; i < 20; i++) {
+        append(table, [runOf(["asked"], { level: "audit" }), runOf(Array.from({ length: 1000 }, () => "line"))])
+      }
+      const limits = { ...none, maxCount: 500, audit: { maxCount: 15, receivedBefore: null } }
+      for (let more = true; more;) ({ more } = table.retain(limits))
+      assert.strictEqual(scanAll(table, queryOf({ filters: { levels: ["audit"] } })).length, 15)
+      assert.strictEqual(scanAll(table, queryOf()).length, 500)
+      append(table, [runOf(Array.from({ length: 30_000 }, () => "asked"), { level: "audit" })])
+      for (let more = true; more;) ({ more } = table.retain(limits))
+      assert.strictEqual(scanAll(table, queryOf({ filters: { levels: ["audit"] } })).length, 15)
+      assert.strictEqual(scanAll(table, queryOf()).length, 500)
+    })
+  )
+
+  it.effect("never takes the newest event for its age, from which the next is counted", () =>
+    Effect.gen(function* () {
+      const { db, folder, table } = yield* openTable()
+      append(table, [runOf(["a", "b", "c"], { level: "audit" })])
+      const limits = { ...none, audit: { maxCount: 0, receivedBefore: 1n } }
+      assert.strictEqual(table.retain(limits).auditRemoved, 2)
+      db.close()
+      const again = openStore(folder)
+      assert.deepStrictEqual(append(new EventTable(again), [runOf(["d"])]), { first: 4, last: 4 })
+      again.close()
+    })
   )
 })
