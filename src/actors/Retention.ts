@@ -1,6 +1,6 @@
 /**
- * Retention: keeps the event log within its bounds of count, age and bytes, a slice at a time, so that appends are not
- * held up. What it removed is told in the log itself, once a minute at the most.
+ * Retention: keeps the event log within its bounds of count, age and bytes, and its audit entries within theirs, a slice
+ * at a time, so that appends are not held up. What it removed is told in the log itself, once a minute at the most.
  *
  * Age follows the wall clock, which may be set wrong. A step forward would make all events old at once, so it is believed
  * only after an hour; until then age goes on as if it had not happened.
@@ -19,6 +19,8 @@ export interface RetentionOptions {
   readonly maxCount: number
   readonly maxBytes: number
   readonly maxAgeSeconds: number
+  /** Audit entries go by limits of their own. */
+  readonly audit: { readonly maxCount: number; readonly maxAgeSeconds: number }
 }
 
 /** How far the log may run over its bounds: five seconds of the fastest ingest are some 100 MB. */
@@ -54,23 +56,31 @@ const makeBelievedClock = () => {
   }
 }
 
-const make = Effect.fnUntraced(function* ({ maxAgeSeconds, maxBytes, maxCount }: RetentionOptions) {
+/** Nothing is too old where age has no bound. */
+const before = (now: bigint, ageSeconds: number): bigint | null =>
+  ageSeconds === 0 ? null : now - BigInt(ageSeconds) * 1_000_000_000n
+
+const make = Effect.fnUntraced(function* ({ audit, maxAgeSeconds, maxBytes, maxCount }: RetentionOptions) {
   const log = yield* EventLog
   const supervisor = yield* Supervisor
   let untold: SeqRange | undefined
+  let untoldAudits = 0
   let toldAt = 0n
 
-  const tell = Effect.suspend(() => {
-    if (untold === undefined) return Effect.void
-    const { first, last } = untold
+  const tell = Effect.gen(function* () {
+    const [events, audits] = [untold, untoldAudits]
     untold = undefined
-    return log.record(`retention removed events ${first} to ${last}`, { level: "debug" })
+    untoldAudits = 0
+    if (events !== undefined) {
+      yield* log.record(`retention removed events ${events.first} to ${events.last}`, { level: "debug" })
+    }
+    if (audits > 0) yield* log.record(`retention removed the oldest ${audits} audit entries`)
   })
 
   const believed = makeBelievedClock()
   const today = Effect.gen(function* () {
     const { ahead, isNew, now } = believed(yield* Clock.currentTimeNanos, yield* Clock.monotonicTimeNanos)
-    if (isNew && maxAgeSeconds !== 0) {
+    if (isNew && (maxAgeSeconds !== 0 || audit.maxAgeSeconds !== 0)) {
       const message = `the clock went forward by ${ahead / 1_000_000_000n} s; events get older by it in an hour`
       yield* log.record(message, { level: "warning" })
       yield* Effect.logWarning(message)
@@ -84,13 +94,18 @@ const make = Effect.fnUntraced(function* ({ maxAgeSeconds, maxBytes, maxCount }:
       const result = yield* log.retain({
         maxCount,
         maxBytes,
-        receivedBefore: maxAgeSeconds === 0 ? null : now - BigInt(maxAgeSeconds) * 1_000_000_000n
+        receivedBefore: before(now, maxAgeSeconds),
+        audit: { maxCount: audit.maxCount, receivedBefore: before(now, audit.maxAgeSeconds) }
       })
+      untoldAudits += result.auditRemoved
       if (result.removed !== null) untold = { first: untold?.first ?? result.removed.first, last: result.removed.last }
       more = result.more
     }
     const now = yield* Clock.monotonicTimeNanos
-    if (untold !== undefined && (toldAt === 0n || now - toldAt >= Duration.toNanosUnsafe(tellEvery))) {
+    if (
+      (untold !== undefined || untoldAudits > 0) &&
+      (toldAt === 0n || now - toldAt >= Duration.toNanosUnsafe(tellEvery))
+    ) {
       toldAt = now
       yield* tell
     }

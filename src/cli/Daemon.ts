@@ -21,6 +21,7 @@ import type { BoundListener } from "../http/listener/Listener.ts"
 import { registerSamplers } from "../http/system/metricsSamplers.ts"
 import { systemRoutes } from "../http/system/systemRoutes.ts"
 import { Actions } from "../services/actions/Actions.ts"
+import { Audit } from "../services/audit/Audit.ts"
 import { Authenticator } from "../services/auth/Authenticator.ts"
 import { BasicAuth } from "../services/auth/BasicAuth.ts"
 import { BasicSecret } from "../services/auth/BasicSecret.ts"
@@ -124,8 +125,13 @@ const pipes = ({ pipes: configured }: Config) =>
     }))
   )
 
-const retention = ({ events }: Config) =>
-  Retention.layer({ maxCount: events.max_count, maxBytes: events.max_bytes, maxAgeSeconds: events.max_age_s })
+const retention = ({ audit, events }: Config) =>
+  Retention.layer({
+    maxCount: events.max_count,
+    maxBytes: events.max_bytes,
+    maxAgeSeconds: events.max_age_s,
+    audit: { maxCount: audit.max_count, maxAgeSeconds: audit.max_age_s }
+  })
 
 const listeners = (options: DaemonOptions) =>
   Layer.effect(
@@ -158,7 +164,10 @@ export const layer = (options: DaemonOptions) => {
     Layer.provideMerge(basicSecret(config))
   )
   const foundation = Layer.merge(telemetry(options), StoredIdentities.layer).pipe(Layer.provideMerge(base(options)))
-  const log = Layer.mergeAll(eventLog(config), auth).pipe(Layer.provideMerge(foundation))
+  const log = Audit.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(eventLog(config), auth)),
+    Layer.provideMerge(foundation)
+  )
   const commands = Layer.mergeAll(CommandExecutor.layer, Uploads.layer).pipe(Layer.provideMerge(log))
   const work = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
   const parts = Layer.mergeAll(pipes(config), retention(config), LifeRecorder.layer).pipe(Layer.provideMerge(work))

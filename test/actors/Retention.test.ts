@@ -14,7 +14,12 @@ import { runOf } from "../harness/events.ts"
 import { makeFakeStorage } from "../harness/FakeStorage.ts"
 import { stepped } from "../harness/steppedClock.ts"
 
-const off: Retention.RetentionOptions = { maxCount: 0, maxBytes: 0, maxAgeSeconds: 0 }
+const off: Retention.RetentionOptions = {
+  maxCount: 0,
+  maxBytes: 0,
+  maxAgeSeconds: 0,
+  audit: { maxCount: 0, maxAgeSeconds: 0 }
+}
 
 const start = Effect.fnUntraced(function* (options: Partial<Retention.RetentionOptions>) {
   yield* TestClock.setTime(1_700_000_000_000)

@@ -422,10 +422,12 @@ describe("Retention killed", () => {
       storage.beforeStore = gate.pass
       yield* Layer.build(
         Layer.fresh(
-          Retention.layer({ maxCount: 2, maxBytes: 0, maxAgeSeconds: 0 }).pipe(
-            Layer.provide(log),
-            Layer.provide(killable.layer)
-          )
+          Retention.layer({
+            maxCount: 2,
+            maxBytes: 0,
+            maxAgeSeconds: 0,
+            audit: { maxCount: 0, maxAgeSeconds: 0 }
+          }).pipe(Layer.provide(log), Layer.provide(killable.layer))
         )
       )
       yield* gate.reached

@@ -61,7 +61,8 @@ export const makeFakeStorage = (): FakeStorage => {
     last,
     removedThrough,
     // Whatever is not there and was not removed has been an audit entry.
-    hidden: last - removedThrough - events.filter((event) => event.seq > removedThrough && !isHidden(event.level)).length,
+    hidden:
+      last - removedThrough - events.filter((event) => event.seq > removedThrough && !isHidden(event.level)).length,
     bytes: weightOf(events)
   })
 
@@ -121,10 +122,7 @@ export const naiveScan = (
 }
 
 /** Events that readers are shown, counted from one end. */
-export const naiveSeek = (
-  events: ReadonlyArray<Event>,
-  { after, before, count, order }: SeekQuery
-): SeekResult => {
+export const naiveSeek = (events: ReadonlyArray<Event>, { after, before, count, order }: SeekQuery): SeekResult => {
   const shown = events.filter(({ level, seq }) => seq > after && seq < before && !isHidden(level))
   const counted = order === "oldest-first" ? shown.slice(0, count) : shown.toReversed().slice(0, count)
   const end = order === "oldest-first" ? Math.min(before - 1, events.at(-1)?.seq ?? after) : after + 1
@@ -171,8 +169,7 @@ export const naiveRetain = (
 
 const fieldOf = ({ fields }: Event, name: string): string | undefined => {
   const members: unknown = JSON.parse(fields ?? "{}")
-  const value =
-    typeof members === "object" && members !== null ? new Map(Object.entries(members)).get(name) : undefined
+  const value = typeof members === "object" && members !== null ? new Map(Object.entries(members)).get(name) : undefined
   return value === undefined || value === null ? undefined : String(value)
 }
 

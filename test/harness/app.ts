@@ -112,7 +112,10 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
       Layer.provideMerge(secret),
       Layer.provideMerge(FailureThrottle.layer)
     ),
-    EventStore.layer({ recent: { events: 4096, bytes: 16 * 1024 * 1024 } }).pipe(Layer.provide(storage.layer)),
+    Audit.layer.pipe(
+      Layer.provideMerge(EventStore.layer({ recent: { events: 4096, bytes: 16 * 1024 * 1024 } })),
+      Layer.provide(storage.layer)
+    ),
     Layer.mock(Actions, options.actions ?? {}),
     Layer.mock(Executor, options.executor ?? {}),
     Layer.mock(FileUploads, options.uploads ?? {}),

@@ -55,7 +55,9 @@ const makeSetup = (which: number): Setup => {
   }
   const { config, problems } = resolve(document, {}, {})
   if (config === undefined) throw new Error(`the simulation's own configuration is wrong: ${JSON.stringify(problems)}`)
-  return { config, recent: { events: 10, bytes: which < 4 ? 100_000 : 2000 } }
+  // No section says so yet: few, so that they are removed while the others stay.
+  const audit = { ...config.audit, max_count: which % 3 === 0 ? 15 : 0, max_age_s: which % 3 === 1 ? 60 : 0 }
+  return { config: { ...config, audit }, recent: { events: 10, bytes: which < 4 ? 100_000 : 2000 } }
 }
 
 /** The key that runs an action after an upload would make a table that is written out look like a promise. */

@@ -92,6 +92,7 @@ export interface DaemonOptions {
 
 export interface RunningDaemon {
   readonly log: EventLog["Service"]
+  readonly audit: Audit["Service"]
   readonly executor: Executor["Service"]
   readonly pipes: Pipes["Service"]
   readonly supervisor: Supervisor["Service"]
@@ -161,7 +162,8 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     Layer.provide(nobodyStored),
     Layer.provideMerge(secret)
   )
-  const log = Layer.mergeAll(replace(EventLog, EventStore.layer({ recent }), replaced.log), auth).pipe(
+  const log = Audit.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(replace(EventLog, EventStore.layer({ recent }), replaced.log), auth)),
     Layer.provideMerge(StoredIdentities.layer),
     Layer.provideMerge(base)
   )
@@ -180,7 +182,8 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     }))
   )
   const { max_age_s: maxAgeSeconds, max_bytes: maxBytes, max_count: maxCount } = config.events
-  const retention = Retention.layer({ maxCount, maxBytes, maxAgeSeconds })
+  const audit = { maxCount: config.audit.max_count, maxAgeSeconds: config.audit.max_age_s }
+  const retention = Retention.layer({ maxCount, maxBytes, maxAgeSeconds, audit })
   const parts = Layer.mergeAll(pipes, retention, LifeRecorder.layer).pipe(
     Layer.provideMerge(work),
     Layer.provideMerge(platform)
@@ -235,6 +238,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   yield* Effect.provideContext(Layer.buildWithScope(reloader, scope), context)
   const daemon: RunningDaemon = {
     log: Context.get(context, EventLog),
+    audit: Context.get(context, Audit),
     executor: commandsOf,
     pipes: Context.get(context, Pipes),
     supervisor: Context.get(context, Supervisor),

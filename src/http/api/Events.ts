@@ -4,20 +4,28 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { Level } from "../../services/events/Event.ts"
+import { levels } from "../../services/events/Event.ts"
 import { EventInput } from "../../services/events/EventInput.ts"
+import { isHidden } from "../../services/events/EventQuery.ts"
 import { BadRequest, StoreIsFull, TooLarge, Unauthorized, Unavailable } from "./ErrorBody.ts"
 import { systemEndpoints } from "./endpoints.ts"
+
+const ReadLevel = Schema.Literals(levels.filter((level) => !isHidden(level))).annotate({ description: "Severity" })
 
 export const EventRecord = Schema.Struct({
   seq: Schema.Int,
   received_at: Schema.String.annotate({ description: "RFC 3339 UTC with nanoseconds" }),
   source: Schema.String.annotate({ description: "pipe:NAME, http or daemon" }),
   who: Schema.optionalKey(Schema.String),
-  level: Level,
+  level: ReadLevel,
   message: Schema.String,
   fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
-}).annotate({ identifier: "Event", description: "One event of the log; seq is gapless and starts at 1" })
+}).annotate({
+  identifier: "Event",
+  description:
+    "One event of the log; seq starts at 1 and rises by one. Seqs that reads leave out, where retention has removed " +
+    "nothing, are those of audit entries, which GET /v1/audit shows"
+})
 
 const BriefEvent = Schema.Struct({ received_at: Schema.String, message: Schema.String }).annotate({
   identifier: "BriefEvent",

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { Audit } from "../../services/audit/Audit.ts"
 import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
+import { EventLog } from "../../services/events/EventLog.ts"
 import { AccessTokens } from "../../services/identity/AccessTokens.ts"
 import { CurrentRoles } from "../../services/identity/CurrentRoles.ts"
 import { IdentityStore } from "../../services/identity/IdentityStore.ts"
@@ -10,6 +11,7 @@ import { ServiceTokens } from "../../services/identity/ServiceTokens.ts"
 import { Sessions } from "../../services/identity/Sessions.ts"
 import { identityEndpoints } from "../api/endpoints.ts"
 import { bind, type Route } from "../edge/routes.ts"
+import { makeAuditHandlers } from "./auditHandlers.ts"
 import { makeAuthHandlers } from "./authHandlers.ts"
 import { makeKeyHandlers } from "./keyHandlers.ts"
 import { makeRecorder } from "./recording.ts"
@@ -29,11 +31,13 @@ export const identityRoutes = Effect.gen(function* () {
     roles: yield* CurrentRoles,
     store
   })
+  const audit = makeAuditHandlers({ audit: yield* Audit, log: yield* EventLog })
   const tokens = makeTokenHandlers({ recorder, serviceTokens: yield* ServiceTokens, store })
   const routes: ReadonlyArray<Route> = [
     ...bind(identityEndpoints.auth, { ...auth, ...keys }),
     ...bind(identityEndpoints.users, users),
-    ...bind(identityEndpoints.tokens, tokens)
+    ...bind(identityEndpoints.tokens, tokens),
+    ...bind(identityEndpoints.audit, audit)
   ]
   return routes
 })

@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Supervisor } from "../../actors/kernel/Supervisor.ts"
+import type { Audit } from "../../services/audit/Audit.ts"
 import type { BasicSecret } from "../../services/auth/BasicSecret.ts"
 import type { FailureThrottle } from "../../services/auth/FailureThrottle.ts"
 import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
@@ -20,6 +21,7 @@ import type { Handler } from "../edge/routes.ts"
 import { isNoRoom } from "./failures.ts"
 
 export interface DaemonServices {
+  readonly audit: Audit["Service"]
   readonly config: CurrentConfig["Service"]
   readonly instance: Instance["Service"]
   readonly log: EventLog["Service"]
@@ -67,7 +69,7 @@ const docsText = once(async () => {
 const alive = HttpServerResponse.text('{"status":"ok"}\n', { contentType: "application/json" })
 
 export const makeDaemonHandlers = (services: DaemonServices) => {
-  const { config, instance, log, metrics, secret, supervisor, throttle } = services
+  const { audit, config, instance, log, metrics, secret, supervisor, throttle } = services
   const answerAlive: Handler = () => Effect.succeed(alive)
 
   const readyz: Handler = () =>
@@ -78,8 +80,7 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
           ({ lastFailure, name, state }) =>
             `${name} is ${state}${lastFailure === undefined ? "" : `: ${firstLine(lastFailure)}`}`
         )
-      const degraded = log.degraded()
-      if (degraded !== undefined) problems.push(degraded)
+      for (const degraded of [log.degraded(), audit.degraded()]) if (degraded !== undefined) problems.push(degraded)
       for (const { blocked, lastError, source } of services.pipes.stats()) {
         if (blocked !== undefined) problems.push(`pipe:${source} waits for the log: ${blocked}`)
         else if (lastError !== undefined && now - lastError.atMs < pipeErrorFreshMs) {

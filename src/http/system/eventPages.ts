@@ -74,12 +74,7 @@ export interface Stretch {
 }
 
 /** The newest `count` events before `before`, as a stretch: where nothing is hidden it is known by its numbers. */
-export const newest = (
-  log: Log,
-  after: number,
-  before: number,
-  count: number
-): Effect.Effect<Stretch, ReadError> => {
+export const newest = (log: Log, after: number, before: number, count: number): Effect.Effect<Stretch, ReadError> => {
   const { first, last } = log.bounds()
   const low = Math.max(after, first - 1)
   const end = Math.min(before, last + 1)

@@ -4,7 +4,7 @@
  */
 import * as Result from "effect/Result"
 import { type Level, levels } from "../../services/events/Event.ts"
-import { type EventFilters, noFilters } from "../../services/events/EventQuery.ts"
+import { type EventFilters, isHidden, noFilters } from "../../services/events/EventQuery.ts"
 import { parseTime } from "../../services/events/time.ts"
 
 /** One answer of events in memory; who wants more follows X-Next-After, or streams NDJSON. */
@@ -112,12 +112,18 @@ const parseFormat = (query: URLSearchParams): EventFormat => {
   }
 }
 
-const isLevel = (name: string): name is Level => levels.some((level) => level === name)
+const readable = levels.filter((level) => !isHidden(level))
+
+const isLevel = (name: string): name is Level => readable.some((level) => level === name)
 
 const parseLevels = (names: string): ReadonlyArray<Level> =>
   [...new Set(names.split(","))].map((name) => {
     if (isLevel(name)) return name
-    throw new ParamError("level", name, levels.join(", "))
+    throw new ParamError(
+      "level",
+      name,
+      `${readable.join(", ")}${name === "audit" ? "; GET /v1/audit shows audit entries" : ""}`
+    )
   })
 
 /** Words, and `"words in quotes"` kept together. */

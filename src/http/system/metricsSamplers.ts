@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import type { ActorStateName } from "../../actors/kernel/Child.ts"
 import { type ActorReport, Supervisor } from "../../actors/kernel/Supervisor.ts"
+import { Audit, type AuditStats } from "../../services/audit/Audit.ts"
 import { FailureThrottle, type FailureThrottleStats } from "../../services/auth/FailureThrottle.ts"
 import { Executor, type ExecutorReport } from "../../services/commands/Executor.ts"
 import { format } from "../../services/config/ListenAddress.ts"
@@ -21,6 +22,7 @@ type Listeners = () => ReadonlyArray<Pick<BoundListener, "address" | "stats">>
 
 /** Once per daemon, when its listeners are bound. */
 export const registerSamplers = Effect.fnUntraced(function* (listeners: Listeners) {
+  const audit = yield* Audit
   const executor = yield* Executor
   const log = yield* EventLog
   const metrics = yield* Metrics
@@ -37,6 +39,7 @@ export const registerSamplers = Effect.fnUntraced(function* (listeners: Listener
         ...commandSamples(yield* executor.report),
         ...eventSamples(log),
         ...authSamples(throttle.stats()),
+        ...auditSamples(audit.stats(), audit.degraded() !== undefined),
         counter("systemapi_log_lines_dropped_total", "Lines of the process log that were lost", processLog.dropped())
       ]
     })
@@ -175,6 +178,13 @@ const eventSamples = (log: EventLog["Service"]): ReadonlyArray<Sample> => {
     )
   ]
 }
+
+const auditSamples = ({ failed, recorded, summed }: AuditStats, isDegraded: boolean): ReadonlyArray<Sample> => [
+  counter("systemapi_audit_recorded_total", "Audit entries recorded", recorded),
+  counter("systemapi_audit_summed_total", "Refusals that share an entry with others", summed),
+  counter("systemapi_audit_failed_total", "Audit entries that could not be recorded", failed),
+  gauge("systemapi_audit_degraded", "Whether audit entries wait for the event store, or were lost", Number(isDegraded))
+]
 
 const authSamples = ({ addresses, failures, limited }: FailureThrottleStats): ReadonlyArray<Sample> => [
   gauge("systemapi_auth_networks", "Networks whose wrong passwords are remembered", addresses),

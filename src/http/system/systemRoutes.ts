@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { Supervisor } from "../../actors/kernel/Supervisor.ts"
 import { Actions } from "../../services/actions/Actions.ts"
+import { Audit } from "../../services/audit/Audit.ts"
 import { BasicSecret } from "../../services/auth/BasicSecret.ts"
 import { FailureThrottle } from "../../services/auth/FailureThrottle.ts"
 import { Executor } from "../../services/commands/Executor.ts"
@@ -31,6 +32,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
     config
   })
   const daemonHandlers = makeDaemonHandlers({
+    audit: yield* Audit,
     config,
     instance: yield* Instance,
     log,

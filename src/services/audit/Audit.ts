@@ -143,8 +143,7 @@ const make = Effect.gen(function* () {
       )
       return Effect.timeoutOrElse(Deferred.await(reply), {
         duration: durablePatience,
-        orElse: () =>
-          Effect.fail(new AuditFailed({ reason: "the event store has not stored it in time", full: false }))
+        orElse: () => Effect.fail(new AuditFailed({ reason: "the event store has not stored it in time", full: false }))
       })
     })
 

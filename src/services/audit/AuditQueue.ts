@@ -114,10 +114,10 @@ export class AuditQueue {
   }
 
   private readonly appendBatch = Effect.suspend(() => {
-    const { lost } = this
+    const lost = this.lost === undefined ? undefined : { ...this.lost }
     const batch = this.waiting.slice(0, batchMax)
     const runs = batch.flatMap((one) => one.runs)
-    const all = lost === undefined ? runs : [this.entryOfLost({ ...lost }), ...runs]
+    const all = lost === undefined ? runs : [this.entryOfLost(lost), ...runs]
     return Effect.matchEffect(this.log.append(all), {
       onSuccess: () => Effect.sync(() => this.stored(batch, lost?.count)),
       onFailure: (error) => this.notStored(error, batch, all, lost?.count)
@@ -131,10 +131,8 @@ export class AuditQueue {
       this.lost.count -= lost
       if (this.lost.count === 0) this.lost = undefined
     }
-    for (const { reply, runs } of this.take(batch.length)) {
-      this.recorded += runs.length
-      reply?.(undefined)
-    }
+    for (const { runs } of batch) this.recorded += runs.length
+    for (const { reply } of this.take(batch.length)) reply?.(undefined)
     if (this.waiting.length === 0 && this.lost === undefined) this.some.closeUnsafe()
   }
 

@@ -23,7 +23,8 @@ const textMax = 512
 
 const cut = (text: string, max: number): string => (text.length <= max ? text : `${text.slice(0, max)}…`).toWellFormed()
 
-const textOf = (value: string | undefined): string | undefined => (value === undefined ? undefined : cut(value, textMax))
+const textOf = (value: string | undefined): string | undefined =>
+  value === undefined ? undefined : cut(value, textMax)
 
 const isoOf = (nanos: bigint): string => new Date(Number(nanos / 1_000_000n)).toISOString()
 

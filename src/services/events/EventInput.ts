@@ -5,14 +5,20 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { describeSchemaError } from "../describeSchemaError.ts"
-import { type EventRun, httpSource, Level, type SeqRange } from "./Event.ts"
+import { type EventRun, httpSource, levels, type SeqRange } from "./Event.ts"
+import { isHidden } from "./EventQuery.ts"
 import { RunJoiner } from "./RunJoiner.ts"
 import { parseTime } from "./time.ts"
+
+/** Audit entries are the daemon's own. */
+const writtenLevels = levels.filter((level) => !isHidden(level))
+
+const WrittenLevel = Schema.Literals(writtenLevels).annotate({ description: "Severity" })
 
 /** What a client may send. The time is the daemon's unless `events.accept_given_time` is on. */
 export const EventInput = Schema.Struct({
   message: Schema.String,
-  level: Schema.optionalKey(Level),
+  level: Schema.optionalKey(WrittenLevel),
   // The values come from JSON.parse, so they are JSON.
   fields: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
   received_at: Schema.optionalKey(Schema.String)
@@ -39,7 +45,7 @@ export type Checked = Result.Result<EventRun, InputFailure>
 
 const decode = Schema.decodeUnknownResult(EventInput, { onExcessProperty: "error" })
 
-const isLevel = (value: unknown): boolean => Level.literals.some((level) => level === value)
+const isLevel = (value: unknown): boolean => writtenLevels.some((level) => level === value)
 
 /**
  * Whether this value of JSON.parse is an event beyond doubt; what is not, the schema decides about and says why. Taking
@@ -70,6 +76,11 @@ const isPlainly = (value: unknown): value is typeof EventInput.Type => {
   return message
 }
 
+const isAudit = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && "level" in value && value.level === "audit"
+
+const auditIsOurs = "level: audit entries are the daemon's own; GET /v1/audit shows them"
+
 export const parseJson = (text: string): Result.Result<unknown, InputFailure> => {
   try {
     const value: unknown = JSON.parse(text)
@@ -86,6 +97,7 @@ export const checkInput = (
 ): Checked => {
   const decoded = isPlainly(value) ? Result.succeed(value) : decode(value)
   if (Result.isFailure(decoded)) {
+    if (isAudit(value)) return Result.fail({ code: 400, error: auditIsOurs })
     return Result.fail({ code: 400, error: `not an event: ${describeSchemaError(decoded.failure)}` })
   }
   const { fields, level = "info", message, received_at } = decoded.success

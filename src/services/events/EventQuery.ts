@@ -29,7 +29,7 @@ export interface FieldFilter {
 }
 
 /** What the readers of the log are not shown. */
-export const isHidden = (level: Level): boolean => level === "audit"
+export const isHidden = (level: Level): level is "audit" => level === "audit"
 
 export interface EventQuery {
   /** Events with a greater seq. */

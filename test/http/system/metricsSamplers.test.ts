@@ -5,6 +5,7 @@ import type { ActorReport } from "../../../src/actors/kernel/Supervisor.ts"
 import { Supervisor } from "../../../src/actors/kernel/Supervisor.ts"
 import type { ListenerStats } from "../../../src/http/listener/Connections.ts"
 import { registerSamplers } from "../../../src/http/system/metricsSamplers.ts"
+import { Audit } from "../../../src/services/audit/Audit.ts"
 import { FailureThrottle } from "../../../src/services/auth/FailureThrottle.ts"
 import { type ActiveCommand, Executor, type ExecutorReport } from "../../../src/services/commands/Executor.ts"
 import { Pipes, type PipeStats } from "../../../src/services/fifo/Pipes.ts"
@@ -126,6 +127,10 @@ systemapi_store_degraded 1
 systemapi_auth_networks 60
 systemapi_auth_failures_total 61
 systemapi_auth_limited_total 62
+systemapi_audit_recorded_total 65
+systemapi_audit_summed_total 66
+systemapi_audit_failed_total 67
+systemapi_audit_degraded 1
 systemapi_log_lines_dropped_total 70`
 
 const services = Layer.mergeAll(
@@ -133,6 +138,11 @@ const services = Layer.mergeAll(
   Layer.mock(Supervisor, { report: Effect.succeed(actors) }),
   Layer.mock(Executor, { report: Effect.succeed(commands) }),
   Layer.mock(FailureThrottle, { stats: () => ({ addresses: 60, failures: 61, limited: 62 }) }),
+  Layer.mock(Audit, {
+    record: () => {},
+    stats: () => ({ recorded: 65, summed: 66, failed: 67 }),
+    degraded: () => "no space left on device"
+  }),
   Layer.succeed(Pipes, { stats: () => [pipeStats] }),
   mockEventLog({
     bounds: () => ({ first: 50, last: 51, removedThrough: 52, hidden: 0, bytes: 53 }),

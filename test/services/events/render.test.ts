@@ -49,7 +49,7 @@ describe("JSON", () => {
           receivedAt: 1_730_844_203_000_000_001n,
           source,
           who: points.length % 2 === 0 ? "admin" : undefined,
-          level: "audit" as const,
+          level: "error" as const,
           message,
           fields: more.length % 2 === 0 ? JSON.stringify({ [source]: message }) : undefined
         }
@@ -59,7 +59,7 @@ describe("JSON", () => {
           received_at: "2024-11-05T22:03:23.000000001Z",
           source,
           ...(event.who === undefined ? {} : { who: event.who }),
-          level: "audit",
+          level: "error",
           message,
           ...(event.fields === undefined ? {} : { fields: { [source]: message } })
         })

@@ -2,7 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Event, type EventRun, levels, timeAt } from "../../../src/services/events/Event.ts"
-import { type EventPage, type EventQuery, pageRowsMax, type SeekQuery } from "../../../src/services/events/EventQuery.ts"
+import {
+  type EventPage,
+  type EventQuery,
+  pageRowsMax,
+  type SeekQuery
+} from "../../../src/services/events/EventQuery.ts"
 import type { RetainLimits } from "../../../src/services/events/EventLog.ts"
 import { EventTable } from "../../../src/services/storage/EventTable.ts"
 import { openStore } from "../../../src/services/storage/openStore.ts"
@@ -440,7 +445,12 @@ describe("retain", () => {
       for (let more = true; more;) ({ more } = table.retain(limits))
       assert.strictEqual(scanAll(table, queryOf({ filters: { levels: ["audit"] } })).length, 15)
       assert.strictEqual(scanAll(table, queryOf()).length, 500)
-      append(table, [runOf(Array.from({ length: 30_000 }, () => "asked"), { level: "audit" })])
+      append(table, [
+        runOf(
+          Array.from({ length: 30_000 }, () => "asked"),
+          { level: "audit" }
+        )
+      ])
       for (let more = true; more;) ({ more } = table.retain(limits))
       assert.strictEqual(scanAll(table, queryOf({ filters: { levels: ["audit"] } })).length, 15)
       assert.strictEqual(scanAll(table, queryOf()).length, 500)

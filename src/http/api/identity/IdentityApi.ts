@@ -1,6 +1,7 @@
 /** The identity API as a contract: who may come in and what they may do, and who did. */
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
+import { AuditGroup } from "./Audit.ts"
 import { AuthGroup } from "./Auth.ts"
 import { TokensGroup } from "./Tokens.ts"
 import { UsersGroup } from "./Users.ts"
@@ -9,6 +10,7 @@ export class IdentityApi extends HttpApi.make("identity")
   .add(AuthGroup)
   .add(UsersGroup)
   .add(TokensGroup)
+  .add(AuditGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "Identity API",
