@@ -25,7 +25,7 @@ import { ServiceTokens } from "../../src/services/identity/ServiceTokens.ts"
 import { PasswordRefused, Sessions } from "../../src/services/identity/Sessions.ts"
 import { identitiesInMemory } from "./identities.ts"
 import { incoming } from "./incoming.ts"
-import { mockProcessLog } from "./mocks.ts"
+import { mockAudit, mockProcessLog, noLiveAnswers } from "./mocks.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface IdentityAppOptions {
@@ -82,7 +82,7 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
   const path = join(folder, "systemapi-config.toml")
   yield* Effect.promise(() => writeFile(path, ""))
   const { config } = yield* load(path, {})
-  const audited: Array<AuditEntry> = []
+  const entries: Array<AuditEntry> = []
   const base = CurrentConfig.layer({
     ...config,
     roles: new Map((options.roles ?? []).map((role) => [role.name, role]))
@@ -112,12 +112,7 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
     ServiceTokens.layer,
     Layer.mock(AccessTokens, options.accessTokens ?? {}),
     Layer.mock(Sessions, options.sessions ?? {}),
-    Layer.succeed(Audit, {
-      record: (entry) => void audited.push(entry),
-      before: (entry) => Effect.sync(() => void audited.push(entry)),
-      degraded: () => undefined,
-      stats: () => ({ recorded: audited.length, summed: 0, failed: 0 })
-    }),
+    mockAudit(entries),
     mockProcessLog({})
   ).pipe(
     Layer.provideMerge(
@@ -165,6 +160,9 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
               }))
         )
     },
+    audit: yield* use(Audit),
+    config: (yield* use(CurrentConfig)).get,
+    live: noLiveAnswers,
     clock: yield* Clock.Clock,
     log: { request: () => {}, configure: () => Effect.void, dropped: () => 0 },
     observe: () => {}
@@ -185,5 +183,8 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
     const json: unknown = text === "" ? undefined : JSON.parse(text)
     return { status: response.status, headers: response.headers, text, json }
   })
-  return { call, audited, store, users: Effect.map(store.fresh, ({ users: all }) => all) }
+  /** What the handlers told; of what the edge told, the refusals. */
+  const audited = () => entries.filter(({ action }) => action !== "request")
+  const refused = () => entries.filter(({ action, outcome }) => action === "request" && outcome === "refused")
+  return { call, audited, refused, store, users: Effect.map(store.fresh, ({ users: all }) => all) }
 })

@@ -19,7 +19,7 @@ import { jsonResponse } from "../edge/jsonResponse.ts"
 import { jsonReader } from "../edge/readJson.ts"
 import type { Handler } from "../edge/routes.ts"
 import { identityFailure, invalid } from "./failures.ts"
-import { askerOf, type Recorder } from "./recording.ts"
+import { askerOf, forbidden, type Recorder } from "./recording.ts"
 import { timeOrNull, timeText } from "./times.ts"
 
 export interface AuthServices {
@@ -109,12 +109,7 @@ export const makeAuthHandlers = ({ passwords, recorder, sessions, store }: AuthS
   const changePassword: Handler = Effect.fnUntraced(function* (call) {
     const principal = askerOf(call)
     if (principal.kind !== "user") {
-      return yield* recorder.forbid(
-        call,
-        "password.changed",
-        principal.id,
-        `${principal.id} is no user with a password`
-      )
+      return yield* forbidden(call, `${principal.id} is no user with a password`)
     }
     const { current_password, new_password } = yield* readPasswords(call)
     const verdict = yield* Effect.mapError(
@@ -122,7 +117,7 @@ export const makeAuthHandlers = ({ passwords, recorder, sessions, store }: AuthS
       identityFailure
     )
     if (verdict._tag === "wrong") {
-      return yield* recorder.forbid(call, "password.changed", principal.id, "current_password is wrong")
+      return yield* forbidden(call, "current_password is wrong")
     }
     const passwordHash = yield* Effect.mapError(passwords.hash(Buffer.from(new_password)), identityFailure)
     const change = Effect.flatMap(Clock.currentTimeMillis, (now) =>

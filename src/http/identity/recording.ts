@@ -7,6 +7,7 @@ import type { Audit, AuditEntry } from "../../services/audit/Audit.ts"
 import type { Principal } from "../../services/identity/Principal.ts"
 import type { Call } from "../edge/Call.ts"
 import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
+import { redactedPath } from "../edge/redacted.ts"
 
 /** `on`: the name of what was changed; `detail`: how, without secrets. */
 export type About = Pick<AuditEntry, "on" | "detail"> & Partial<Pick<AuditEntry, "who" | "kind">>
@@ -20,8 +21,6 @@ export interface Recorder {
     about: About | ((done: A) => About),
     effect: Effect.Effect<A, E>
   ) => Effect.Effect<A, E>
-  /** 403, for what only a look at what was asked can tell: the caller may change users, but not give this role. */
-  readonly forbid: (call: Call, action: string, on: string, message: string) => Effect.Effect<never, HttpFailure>
 }
 
 export const makeRecorder = (audit: Audit["Service"]): Recorder => {
@@ -29,13 +28,13 @@ export const makeRecorder = (audit: Audit["Service"]): Recorder => {
     audit.record({
       action,
       outcome,
-      who: call.principal?.id,
+      who: call.who,
       kind: call.principal?.kind ?? "anonymous",
       address: call.address,
       listener: call.surface.address,
       requestId: call.id,
       method: call.request.method,
-      path: call.path,
+      path: redactedPath(call.path),
       credential: call.principal?.credential,
       ...about
     })
@@ -46,14 +45,19 @@ export const makeRecorder = (audit: Audit["Service"]): Recorder => {
         Effect.tap(effect, (done) =>
           Effect.sync(() => record(call, action, "succeeded", typeof about === "function" ? about(done) : about))
         )
-      ),
-    forbid: (call, action, on, message) =>
-      Effect.suspend(() => {
-        record(call, action, "refused", { on, detail: message })
-        return Effect.fail(failure(403, message))
-      })
+      )
   }
 }
+
+/**
+ * 403 for what only a look at what was asked can tell: the caller may change users, but not give this role. The edge
+ * tells the audit log, as of every refusal.
+ */
+export const forbidden = (call: Call, message: string): Effect.Effect<never, HttpFailure> =>
+  Effect.suspend(() => {
+    call.refused = message
+    return Effect.fail(failure(403, message))
+  })
 
 /** Who asks; the edge lets nobody through to these endpoints of whom it does not know that. */
 export const askerOf = ({ principal, route }: Call): Principal => {

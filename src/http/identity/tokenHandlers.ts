@@ -18,7 +18,7 @@ import type { Handler } from "../edge/routes.ts"
 import { beyond } from "./delegation.ts"
 import { identityFailure, invalid } from "./failures.ts"
 import { page } from "./pages.ts"
-import { askerOf, type Recorder } from "./recording.ts"
+import { askerOf, forbidden, type Recorder } from "./recording.ts"
 import { timeOrNull, timeText } from "./times.ts"
 
 export interface TokenServices {
@@ -50,30 +50,21 @@ export const makeTokenHandlers = ({ recorder, serviceTokens, store }: TokenServi
     }
     const owner = ownerOf(principal)
     if (owner === undefined) {
-      return yield* recorder.forbid(
+      return yield* forbidden(
         call,
-        "token.created",
-        name,
         `${principal.id} is no user: service tokens are made by users, who answer for them, and at the console`
       )
     }
     const lacking = beyond(principal, permissions)
     if (lacking !== undefined) {
-      return yield* recorder.forbid(
-        call,
-        "token.created",
-        name,
-        `${principal.id} may not give ${lacking}, which it does not have`
-      )
+      return yield* forbidden(call, `${principal.id} may not give ${lacking}, which it does not have`)
     }
     const now = yield* Clock.currentTimeMillis
     const ends = lifetime === undefined ? Infinity : now + lifetime * 1000
     if (principal.kind === "token" && principal.expiresAt !== undefined && ends > principal.expiresAt) {
       const left = Math.floor((principal.expiresAt - now) / 1000)
-      return yield* recorder.forbid(
+      return yield* forbidden(
         call,
-        "token.created",
-        name,
         `a token does not outlive the one that makes it: expires_in_seconds is required, at most ${left}`
       )
     }

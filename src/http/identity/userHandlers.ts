@@ -31,7 +31,7 @@ import type { Handler } from "../edge/routes.ts"
 import { locksOut, roleBeyond } from "./delegation.ts"
 import { identityFailure, invalid } from "./failures.ts"
 import { page } from "./pages.ts"
-import { type About, askerOf, type Recorder } from "./recording.ts"
+import { type About, askerOf, forbidden, type Recorder } from "./recording.ts"
 import { timeText } from "./times.ts"
 
 export interface UserServices {
@@ -66,7 +66,7 @@ export const makeUserHandlers = ({ config, passwords, recorder, roles, store }: 
     Effect.mapError(recorder.change(call, action, about, effect), identityFailure)
 
   /** The roles exist, and give nothing that the asker lacks. */
-  const mayGive = (call: Call, action: string, on: string, names: ReadonlyArray<string>) => {
+  const mayGive = (call: Call, names: ReadonlyArray<string>) => {
     const known = roles.get()
     const unknown = names.find((name) => !known.byName.has(name))
     if (unknown !== undefined) {
@@ -76,19 +76,17 @@ export const makeUserHandlers = ({ config, passwords, recorder, roles, store }: 
     const role = roleBeyond(askerOf(call), known, names)
     return role === undefined
       ? Effect.void
-      : recorder.forbid(call, action, on, `${askerOf(call).id} may not give the role ${role}, which may more than it`)
+      : forbidden(call, `${askerOf(call).id} may not give the role ${role}, which may more than it`)
   }
 
   /** The user of the path, if the asker may change it. */
-  const changeable = Effect.fnUntraced(function* (call: Call, action: string) {
+  const changeable = Effect.fnUntraced(function* (call: Call) {
     const now = yield* snapshot
     const user = yield* found(call, now.users)
     const role = roleBeyond(askerOf(call), roles.get(), user.roles)
     if (role !== undefined) {
-      return yield* recorder.forbid(
+      return yield* forbidden(
         call,
-        action,
-        user.name,
         `${askerOf(call).id} may not change ${user.name}, whose role ${role} may more than it`
       )
     }
@@ -118,7 +116,7 @@ export const makeUserHandlers = ({ config, passwords, recorder, roles, store }: 
 
   const createUser: Handler = Effect.fnUntraced(function* (call) {
     const { password, roles: names, username } = yield* readNewUser(call)
-    yield* mayGive(call, "user.created", username, names)
+    yield* mayGive(call, names)
     const passwordHash = password === undefined ? undefined : yield* hashed(password)
     const now = yield* Clock.currentTimeMillis
     const user: User = {
@@ -144,8 +142,8 @@ export const makeUserHandlers = ({ config, passwords, recorder, roles, store }: 
   })
 
   const change = Effect.fnUntraced(function* (call: Call, input: typeof UserChange.Type) {
-    const { becomes, user } = yield* changeable(call, "user.changed")
-    if (input.roles !== undefined) yield* mayGive(call, "user.changed", user.name, input.roles)
+    const { becomes, user } = yield* changeable(call)
+    if (input.roles !== undefined) yield* mayGive(call, input.roles)
     yield* becomes({ ...user, ...input })
     const asked = { ...input, ...(input.disabled === true ? { endSessions: true } : {}) }
     const about = { on: user.name, detail: changesOf(user, input) }
@@ -153,7 +151,7 @@ export const makeUserHandlers = ({ config, passwords, recorder, roles, store }: 
   })
 
   const remove = Effect.fnUntraced(function* (call: Call) {
-    const { becomes, user } = yield* changeable(call, "user.deleted")
+    const { becomes, user } = yield* changeable(call)
     yield* becomes(undefined)
     const now = yield* Clock.currentTimeMillis
     yield* changed(call, "user.deleted", { on: user.name }, store.deleteUser(user.name, now))
@@ -164,7 +162,7 @@ export const makeUserHandlers = ({ config, passwords, recorder, roles, store }: 
 
   const setPassword: Handler = Effect.fnUntraced(function* (call) {
     const { password } = yield* readPassword(call)
-    const { user } = yield* changeable(call, "password.changed")
+    const { user } = yield* changeable(call)
     const passwordHash = yield* hashed(password)
     const asked = { passwordHash, endSessions: true }
     yield* changed(call, "password.changed", { on: user.name }, storeChange(user.name, asked))
@@ -172,7 +170,7 @@ export const makeUserHandlers = ({ config, passwords, recorder, roles, store }: 
   })
 
   const endSessions: Handler = Effect.fnUntraced(function* (call) {
-    const { user } = yield* changeable(call, "sessions.ended")
+    const { user } = yield* changeable(call)
     yield* changed(call, "sessions.ended", { on: user.name }, storeChange(user.name, { endSessions: true }))
     return empty
   })

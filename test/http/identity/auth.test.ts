@@ -41,8 +41,14 @@ describe("login", () => {
       assert.deepStrictEqual(json, triple)
       assert.strictEqual(headers["cache-control"], "no-store")
       assert.deepStrictEqual(given, [["alice", "pä§§ word", ""]])
-      assert.deepInclude(audited[0], { action: "login", outcome: "succeeded", who: "alice", kind: "user", on: "alice" })
-      assert.notInclude(JSON.stringify(audited), "eyJ")
+      assert.deepInclude(audited()[0], {
+        action: "login",
+        outcome: "succeeded",
+        who: "alice",
+        kind: "user",
+        on: "alice"
+      })
+      assert.notInclude(JSON.stringify(audited()), "eyJ")
     })
   )
 
@@ -60,10 +66,10 @@ describe("login", () => {
         assert.strictEqual(headers["www-authenticate"], 'Bearer realm="systemapi"')
       }
       assert.deepStrictEqual(
-        audited.map(({ action, detail, on, outcome, who }) => [action, outcome, who, on, detail]),
+        audited().map(({ action, detail, on, outcome, who }) => [action, outcome, who, on, detail]),
         ["alice", "nobody", undefined].map((on) => ["login", "refused", undefined, on, "the password is wrong"])
       )
-      assert.notMatch(JSON.stringify(audited), /hunter22|Passphrase/u)
+      assert.notMatch(JSON.stringify(audited()), /hunter22|Passphrase/u)
     })
   )
 
@@ -73,7 +79,7 @@ describe("login", () => {
         Effect.flatMap(makeIdentityApp([], { sessions: { login: () => Effect.fail(error) } }), ({ audited, call }) =>
           Effect.map(call("/v1/auth/login", { body: { username: "alice", password: "x" } }), (answer) => ({
             ...answer,
-            audited
+            audited: audited()
           }))
         )
       const limited = yield* failing(new LoginLimited({ retryAfterSeconds: 7 }))
@@ -152,8 +158,8 @@ describe("refresh", () => {
       })
       const { headers, json, status } = yield* call("/v1/auth/refresh", { body: { refresh_token: "eyJ.old" } })
       assert.deepStrictEqual([status, json, headers["cache-control"]], [200, triple, "no-store"])
-      assert.deepInclude(audited[0], { action: "refresh", outcome: "succeeded", who: "alice" })
-      assert.notInclude(JSON.stringify(audited), "eyJ")
+      assert.deepInclude(audited()[0], { action: "refresh", outcome: "succeeded", who: "alice" })
+      assert.notInclude(JSON.stringify(audited()), "eyJ")
     })
   )
 
@@ -169,15 +175,15 @@ describe("refresh", () => {
         const { headers, json, status } = yield* call("/v1/auth/refresh", { body: { refresh_token: "eyJ.old" } })
         assert.strictEqual(status, 401)
         assert.deepStrictEqual(json, problem("UNAUTHORIZED", 401, "Unauthorized", "The refresh token is not valid"))
-        assert.strictEqual(headers["www-authenticate"], 'Bearer realm="systemapi", error="invalid_token"')
-        assert.deepInclude(audited[0], {
+        assert.match(headers["www-authenticate"] ?? "", /^Bearer realm="systemapi", error="invalid_token"/u)
+        assert.deepInclude(audited()[0], {
           action,
           outcome: "refused",
           on: "alice",
           detail: "the reason",
           who: undefined
         })
-        assert.notInclude(JSON.stringify(audited), "eyJ")
+        assert.notInclude(JSON.stringify(audited()), "eyJ")
       }
     })
   )
@@ -199,7 +205,7 @@ describe("logout", () => {
       assert.deepStrictEqual([all.status, ended.length], [204, 2])
       assert.strictEqual((yield* users).get("alice")?.sessionsFrom, 5000)
       assert.deepStrictEqual(
-        audited.map(({ action, outcome, who }) => [action, outcome, who]),
+        audited().map(({ action, outcome, who }) => [action, outcome, who]),
         Array.from({ length: 3 }, () => ["logout", "succeeded", "alice"])
       )
     })
@@ -265,23 +271,23 @@ describe("one's own password", () => {
         [changed?.sessionsFrom, changed?.passwordHash === undefined ? "" : Redacted.value(changed.passwordHash)],
         [3000, "hash of a longer one"]
       )
-      assert.deepInclude(audited[0], { action: "password.changed", outcome: "succeeded", who: "alice", on: "alice" })
-      assert.notMatch(JSON.stringify(audited), /longer|alice's/u)
+      assert.deepInclude(audited()[0], { action: "password.changed", outcome: "succeeded", who: "alice", on: "alice" })
+      assert.notMatch(JSON.stringify(audited()), /longer|alice's/u)
     })
   )
 
   it.effect("stays where the current one is wrong or the new one is no good, and is users' alone", () =>
     Effect.gen(function* () {
-      const { audited, call, users } = yield* makeIdentityApp([alice])
+      const { audited, call, refused, users } = yield* makeIdentityApp([alice])
       const wrong = yield* call("/v1/auth/password", { as: "alice", body: { ...body, current_password: "guess" } })
-      assert.deepStrictEqual([wrong.status, audited[0]?.outcome], [403, "refused"])
+      assert.deepStrictEqual([wrong.status, refused()[0]?.detail], [403, "current_password is wrong"])
       const short = yield* call("/v1/auth/password", { as: "alice", body: { ...body, new_password: "short" } })
       assert.strictEqual(short.status, 400)
       assert.include(short.text, "shorter than 8 characters")
       const token = somebody("token:ci", ["*"], { kind: "token", owner: "alice" })
       assert.strictEqual((yield* call("/v1/auth/password", { as: token, body: "anything" })).status, 403)
       assert.strictEqual((yield* users).get("alice")?.sessionsFrom, 0)
-      assert.notMatch(JSON.stringify(audited), /guess/u)
+      assert.notMatch(JSON.stringify([audited(), refused()]), /guess/u)
     })
   )
 })
@@ -324,12 +330,15 @@ describe("keys", () => {
       assert.notInclude(text, "material")
       const rotated = yield* call("/v1/auth/keys/rotate", { method: "POST", as: "root" })
       assert.deepStrictEqual([rotated.status, rotated.json], [200, { kid: "k3" }])
-      assert.deepInclude(audited.at(-1), { action: "key.rotated", outcome: "succeeded", who: "root", on: "k3" })
+      assert.deepInclude(audited().at(-1), { action: "key.rotated", outcome: "succeeded", who: "root", on: "k3" })
       const configured = yield* makeIdentityApp([user("root", ["admin"])], {
         accessTokens: { rotate: Effect.fail(new KeyConfigured()) }
       })
       const kept = yield* configured.call("/v1/auth/keys/rotate", { method: "POST", as: "root" })
-      assert.deepStrictEqual([kept.status, kept.text.includes("auth.jwt_secret"), configured.audited], [409, true, []])
+      assert.deepStrictEqual(
+        [kept.status, kept.text.includes("auth.jwt_secret"), configured.audited()],
+        [409, true, []]
+      )
       assert.strictEqual((yield* call("/v1/auth/keys", { as: "alice" })).status, 403)
       assert.strictEqual((yield* call("/v1/auth/keys/rotate", { method: "POST", as: "alice" })).status, 403)
     })

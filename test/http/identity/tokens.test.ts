@@ -48,25 +48,25 @@ describe("service tokens", () => {
       const removed = yield* call(`/v1/tokens/${id}`, { as: "alice", method: "DELETE" })
       assert.deepStrictEqual([removed.status, removed.text], [204, ""])
       assert.deepStrictEqual(
-        audited.map(({ action, on, outcome, who }) => [action, outcome, who, on]),
+        audited().map(({ action, on, outcome, who }) => [action, outcome, who, on]),
         [
           ["token.created", "succeeded", "alice", id],
           ["token.revoked", "succeeded", "alice", id]
         ]
       )
-      assert.notInclude(JSON.stringify([audited, listed.json]), secret.slice(-43))
+      assert.notInclude(JSON.stringify([audited(), listed.json]), secret.slice(-43))
     })
   )
 
   it.effect("are never made with more", () =>
     Effect.gen(function* () {
-      const { audited, call, store } = yield* makeIdentityApp(people)
+      const { audited, call, refused, store } = yield* makeIdentityApp(people)
       for (const grant of ["*", "users:manage", "uploads:write:x", "actions:*", "events:*", "secret:set"]) {
         const body = { name: "ci", permissions: ["events:read", grant] }
         const { status, text } = yield* call("/v1/tokens", { as: "alice", body })
         assert.deepStrictEqual([status, text.includes(`may not give ${grant}`)], [403, true], text)
       }
-      assert.deepStrictEqual(new Set(audited.map(({ outcome }) => outcome)), new Set(["refused"]))
+      assert.deepStrictEqual([audited().length, refused().length], [0, 6])
       const narrow = somebody("token:narrow", ["tokens:create", "events:read"], { kind: "token", owner: "root" })
       const wider = yield* call("/v1/tokens", { as: narrow, body: { name: "ci", permissions: ["events:write"] } })
       assert.strictEqual(wider.status, 403)
