@@ -17,6 +17,7 @@ import * as LifeRecorder from "../actors/LifeRecorder.ts"
 import * as PipeReader from "../actors/PipeReader.ts"
 import * as Retention from "../actors/Retention.ts"
 import { bindListeners } from "../http/bindListeners.ts"
+import { identityRoutes } from "../http/identity/identityRoutes.ts"
 import type { BoundListener } from "../http/listener/Listener.ts"
 import { registerSamplers } from "../http/system/metricsSamplers.ts"
 import { systemRoutes } from "../http/system/systemRoutes.ts"
@@ -141,7 +142,7 @@ const listeners = (options: DaemonOptions) =>
       yield* cleanLeftovers(writtenPaths(config))
       yield* tellExposures(config)
       const bound = yield* bindListeners(config, (own) =>
-        Effect.all({ system: systemRoutes(config, own), identity: Effect.succeed([]) })
+        Effect.all({ system: systemRoutes(config, own), identity: identityRoutes })
       )
       yield* registerSamplers(() => bound.listeners)
       yield* Layer.build(ConfigReloader.layer({ ...options.source, alsoReload: bound.reloads }))
