@@ -149,6 +149,45 @@ describe("users", () => {
   )
 })
 
+describe("names that nobody has", () => {
+  it.effect("are not found, whatever they look like", () =>
+    Effect.gen(function* () {
+      const { call } = yield* makeIdentityApp([root])
+      for (const name of [
+        "%00",
+        "root%00",
+        "ROOT",
+        "root%20",
+        "%2e%2e%2froot",
+        "..%2f..%2fetc",
+        "__proto__",
+        "constructor",
+        "%ff",
+        "%",
+        "root;x",
+        "*",
+        "%25",
+        "'%20or%201=1",
+        "x".repeat(1000)
+      ]) {
+        for (const [target, method, body] of [
+          [`/v1/users/${name}`, "GET", undefined],
+          [`/v1/users/${name}`, "PATCH", { disabled: true }],
+          [`/v1/users/${name}`, "DELETE", undefined],
+          [`/v1/users/${name}/password`, "POST", { password: "long enough" }],
+          [`/v1/users/${name}/revoke`, "POST", undefined],
+          [`/v1/tokens/${name}`, "DELETE", undefined]
+        ] as const) {
+          const { status, text } = yield* call(target, { as: "root", method, body })
+          assert.strictEqual(status, 404, `${method} ${target}: ${text}`)
+          assert.isBelow(text.length, 400)
+        }
+      }
+      assert.strictEqual((yield* call("/v1/users/root", { as: "root" })).status, 200)
+    })
+  )
+})
+
 describe("whoever manages users", () => {
   it.effect("gives no role that may more than they", () =>
     Effect.gen(function* () {
