@@ -5,6 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
 import { IdentityStore } from "../../../src/services/identity/IdentityStore.ts"
 import type { RoleConfig } from "../../../src/services/identity/Roles.ts"
+import { developmentHash } from "../../../src/services/identity/standing.ts"
 import { identitiesInMemory } from "../../harness/identities.ts"
 import { makeIdentityApp, somebody, user } from "../../harness/identityApp.ts"
 
@@ -270,7 +271,9 @@ describe("the last user who may do everything", () => {
     Effect.gen(function* () {
       const locked = user("locked", ["admin"], { disabled: true })
       const silent = user("silent", ["admin"], { passwordHash: undefined })
-      const { call, users } = yield* makeIdentityApp([root, locked, silent, viewer], { roles })
+      const known = Redacted.make(`${developmentHash}whatever it is`)
+      const development = user("development", ["admin"], { passwordHash: known })
+      const { call, users } = yield* makeIdentityApp([root, locked, silent, development, viewer], { roles })
       const token = somebody("token:all", ["*"], { kind: "token", owner: "root" })
       for (const as of ["root", token]) {
         for (const [method, body] of attempts) {
