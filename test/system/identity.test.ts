@@ -19,9 +19,9 @@ permissions = ["users:*", "health:read", "tokens:create"]
 `
 
 const Tokens = Schema.Struct({ token: Schema.String, refresh_token: Schema.String, expires_in: Schema.Int })
-const tokensOf = ({ body }: Answer) => Schema.decodeUnknownSync(Schema.fromJsonString(Tokens))(body)
+const tokensOf = ({ body }: Answer) => Schema.decodeSync(Schema.fromJsonString(Tokens))(body)
 const Created = Schema.Struct({ id: Schema.String, token: Schema.String })
-const createdOf = ({ body }: Answer) => Schema.decodeUnknownSync(Schema.fromJsonString(Created))(body)
+const createdOf = ({ body }: Answer) => Schema.decodeSync(Schema.fromJsonString(Created))(body)
 
 const json = { "content-type": "application/json" }
 

@@ -24,6 +24,9 @@ export const failure = (
     ...(word === undefined ? {} : { word })
   })
 
+/** 400 for what was sent; the message names the member, and shows nothing of it that may be a secret. */
+export const invalid = (message: string): HttpFailure => failure(400, message, undefined, "VALIDATION_ERROR")
+
 /** As clients of what is at that path know errors. */
 export const errorResponse = (
   { headers, message, status, word }: HttpFailure,

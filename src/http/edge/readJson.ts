@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { describeSchemaError } from "../../services/describeSchemaError.ts"
 import type { Call } from "./Call.ts"
-import { failure, type HttpFailure } from "./HttpFailure.ts"
+import { failure, type HttpFailure, invalid } from "./HttpFailure.ts"
 import { readBody } from "./readBody.ts"
 
 export interface JsonOptions {
@@ -25,8 +25,6 @@ export interface JsonOptions {
 const isJson = /^application\/json[ \t]*(?:;|$)/iu
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
-
-const invalid = (message: string): HttpFailure => failure(400, message, undefined, "VALIDATION_ERROR")
 
 export const jsonReader = <S extends Schema.Top & { readonly DecodingServices: never }>(
   schema: S,

@@ -2,12 +2,12 @@
 import type { KeyConfigured } from "../../services/identity/AccessTokens.ts"
 import type { AlreadyThere, IdentityUnavailable, NotThere, TooMany } from "../../services/identity/IdentityStore.ts"
 import type { LoginLimited, PasswordRefused } from "../../services/identity/Sessions.ts"
-import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
+import { failure, type HttpFailure, invalid } from "../edge/HttpFailure.ts"
 
 /** The store is opened anew, or its lock is free again, within a second. */
 const retrySoon = { "retry-after": "1" }
 
-export const invalid = (message: string): HttpFailure => failure(400, message, undefined, "VALIDATION_ERROR")
+export { invalid }
 
 export const identityFailure = (
   error: IdentityUnavailable | AlreadyThere | NotThere | TooMany | KeyConfigured | LoginLimited | PasswordRefused
