@@ -10,9 +10,11 @@ import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
 import { redactedPath } from "../edge/redacted.ts"
 
 /** `on`: the name of what was changed; `detail`: how, without secrets. */
-export type About = Pick<AuditEntry, "on" | "detail"> & Partial<Pick<AuditEntry, "who" | "kind">>
+export type About = Pick<AuditEntry, "on" | "detail"> & Partial<Pick<AuditEntry, "who" | "kind" | "justification">>
 
 export interface Recorder {
+  /** What `record` records, for who has to wait until it is. */
+  readonly entry: (call: Call, action: string, outcome: AuditEntry["outcome"], about: About) => AuditEntry
   readonly record: (call: Call, action: string, outcome: AuditEntry["outcome"], about: About) => void
   /** The change, and its entry once it has happened. */
   readonly change: <A, E>(
@@ -24,21 +26,22 @@ export interface Recorder {
 }
 
 export const makeRecorder = (audit: Audit["Service"]): Recorder => {
-  const record: Recorder["record"] = (call, action, outcome, about) =>
-    audit.record({
-      action,
-      outcome,
-      who: call.who,
-      kind: call.principal?.kind ?? "anonymous",
-      address: call.address,
-      listener: call.surface.address,
-      requestId: call.id,
-      method: call.request.method,
-      path: redactedPath(call.path),
-      credential: call.principal?.credential,
-      ...about
-    })
+  const entry: Recorder["entry"] = (call, action, outcome, about) => ({
+    action,
+    outcome,
+    who: call.who,
+    kind: call.principal?.kind ?? "anonymous",
+    address: call.address,
+    listener: call.surface.address,
+    requestId: call.id,
+    method: call.request.method,
+    path: redactedPath(call.path),
+    credential: call.principal?.credential,
+    ...about
+  })
+  const record: Recorder["record"] = (call, action, outcome, about) => audit.record(entry(call, action, outcome, about))
   return {
+    entry,
     record,
     change: (call, action, about, effect) =>
       Effect.uninterruptible(
