@@ -29,6 +29,7 @@ import { mockAudit, mockProcessLog, noLiveAnswers } from "./mocks.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface IdentityAppOptions {
+  readonly audit?: Partial<Audit["Service"]>
   readonly accessTokens?: Partial<AccessTokens["Service"]>
   readonly passwords?: Partial<Passwords["Service"]>
   readonly roles?: ReadonlyArray<RoleConfig>
@@ -112,7 +113,10 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
     ServiceTokens.layer,
     Layer.mock(AccessTokens, options.accessTokens ?? {}),
     Layer.mock(Sessions, options.sessions ?? {}),
-    mockAudit(entries),
+    Layer.effect(
+      Audit,
+      Effect.map(Audit, (audit) => Audit.of({ ...audit, ...options.audit }))
+    ).pipe(Layer.provide(mockAudit(entries))),
     mockProcessLog({})
   ).pipe(
     Layer.provideMerge(

@@ -53,7 +53,7 @@ export const makeAuthHandlers = ({ passwords, recorder, sessions, store }: AuthS
       recorder.record(call, "login", outcome, { on, detail: error.message })
       return identityFailure(error)
     })
-    recorder.record(call, "login", "succeeded", { on, who: username, kind: "user" })
+    yield* recorder.before(call, "login", { on, who: username, kind: "user" })
     return tokens(pair)
   })
 
@@ -65,7 +65,7 @@ export const makeAuthHandlers = ({ passwords, recorder, sessions, store }: AuthS
       recorder.record(call, action, "refused", { on: error.user, detail: error.reason })
       return refused(call, error)
     })
-    recorder.record(call, "refresh", "succeeded", { on: pair.user, who: pair.user, kind: "user" })
+    yield* recorder.before(call, "refresh", { on: pair.user, who: pair.user, kind: "user" })
     return tokens(pair)
   })
 

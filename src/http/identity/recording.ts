@@ -16,6 +16,8 @@ export interface Recorder {
   /** What `record` records, for who has to wait until it is. */
   readonly entry: (call: Call, action: string, outcome: AuditEntry["outcome"], about: About) => AuditEntry
   readonly record: (call: Call, action: string, outcome: AuditEntry["outcome"], about: About) => void
+  /** Ahead of an answer that gives something: with `audit.required` it is not given before it is durably recorded. */
+  readonly before: (call: Call, action: string, about: About) => Effect.Effect<void, HttpFailure>
   /** The change, and its entry once it has happened. */
   readonly change: <A, E>(
     call: Call,
@@ -43,6 +45,10 @@ export const makeRecorder = (audit: Audit["Service"]): Recorder => {
   return {
     entry,
     record,
+    before: (call, action, about) =>
+      Effect.mapError(audit.before(entry(call, action, "succeeded", about)), (error) =>
+        error.full ? failure(507, error.message) : failure(503, error.message, { "retry-after": "1" })
+      ),
     change: (call, action, about, effect) =>
       Effect.uninterruptible(
         Effect.tap(effect, (done) =>

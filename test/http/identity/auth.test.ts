@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
+import { AuditFailed } from "../../../src/services/audit/Audit.ts"
 import { KeyConfigured } from "../../../src/services/identity/AccessTokens.ts"
 import { IdentityUnavailable } from "../../../src/services/identity/IdentityStore.ts"
 import { LoginLimited, LoginRefused, RefreshRefused, type TokenPair } from "../../../src/services/identity/Sessions.ts"
@@ -91,6 +92,28 @@ describe("login", () => {
       assert.strictEqual(away.audited[0]?.outcome, "failed")
       const full = yield* failing(new IdentityUnavailable({ reason: "disk", full: true }))
       assert.strictEqual(full.status, 507)
+    })
+  )
+
+  it.effect("is not given before it is recorded, where that is required", () =>
+    Effect.gen(function* () {
+      for (const [full, status, retry] of [
+        [false, 503, "1"],
+        [true, 507, undefined]
+      ] as const) {
+        const { call } = yield* makeIdentityApp([], {
+          audit: { before: () => Effect.fail(new AuditFailed({ reason: "no disk", full })) },
+          sessions: { login: () => Effect.succeed(pair), refresh: () => Effect.succeed({ ...pair, user: "alice" }) }
+        })
+        for (const [target, body] of [
+          ["/v1/auth/login", { username: "alice", password: "x" }],
+          ["/v1/auth/refresh", { refresh_token: "eyJ.old" }]
+        ] as const) {
+          const answer = yield* call(target, { body })
+          assert.deepStrictEqual([answer.status, answer.headers["retry-after"]], [status, retry])
+          assert.notInclude(answer.text, "eyJ")
+        }
+      }
     })
   )
 
