@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import { Supervisor } from "../actors/kernel/Supervisor.ts"
 import type { Config } from "../services/config/Config.ts"
 import { load } from "../services/config/ConfigFile.ts"
+import { takeEnvironment } from "../services/config/environment.ts"
 import * as EventStorageWorker from "../services/storage/EventStorageWorker.ts"
 import * as IdentityStorageWorker from "../services/storage/IdentityStorageWorker.ts"
 import { StorageWorker } from "../services/storage/StorageWorker.ts"
@@ -29,8 +30,9 @@ export const serve = Effect.fn("serve")(function* (
   { config: path, flags }: ServeOptions,
   signals: Queue.Dequeue<void>
 ) {
-  const source = { path, env: process.env, flags, signals }
-  const { config, warnings } = yield* load(path, process.env, flags)
+  const env = takeEnvironment(process.env)
+  const source = { path, env, flags, signals }
+  const { config, warnings } = yield* load(path, env, flags)
   for (const warning of warnings) yield* Console.error(`warning: ${warning}`)
   // A scope that is there before all others: the store is closed when everything else has ended.
   const scope = yield* Scope.fork(yield* Effect.scope)

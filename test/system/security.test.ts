@@ -426,11 +426,12 @@ describe("secrets", () => {
   it.live("are not handed to commands beyond the daemon's own environment", () =>
     Effect.gen(function* () {
       const mark = `8001.${process.pid}`
+      const signing = "kS3nq0Yc1xv9Z2bQm7Tt5WfL8aRd4Hg6"
       const folder = yield* temporaryFolder
       yield* write(folder, "token", "the-token")
       const daemon = yield* start({
         folder,
-        env: { FROM_UNIT: "inherited" },
+        env: { FROM_UNIT: "inherited", JWT_SECRET: signing },
         config: `[general]
 listen_addr = "127.0.0.1:0"
 basic_auth_secret_path = "secret.txt"
@@ -462,6 +463,13 @@ inherit_env = false
       for (const text of environments) {
         for (const secret of ["the-token", "the-salt", "the-secret", authorization]) assert.notInclude(text, secret)
       }
+      // What the daemon was started with shows in /proc, to its own user, whatever it does.
+      for (const text of environments.slice(0, -1)) assert.notInclude(text, signing)
+      yield* daemon.signal("SIGHUP")
+      const reloaded = yield* request(`${daemon.url}/api/v1/events?after=0&wait=10&q=reloaded`, {
+        headers: { authorization }
+      })
+      assert.include(reloaded.body, "configuration reloaded: nothing changed")
       assert.strictEqual(child.length, 1)
       assert.include(all, "FROM_UNIT=inherited\n")
       assert.include(all, "OWN=of-this-action\n")

@@ -6,6 +6,16 @@ import { describe, type Problem } from "./Problem.ts"
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** What commands must not inherit: whoever may run one is not whoever may sign tokens. */
+const secretVariables = ["JWT_SECRET"] as const
+
+/** The environment for us, without whose secrets the process and all it starts goes on. */
+export const takeEnvironment = (process: Record<string, string | undefined>): Environment => {
+  const taken = { ...process }
+  for (const name of secretVariables) delete process[name]
+  return taken
+}
+
 export interface Flags {
   readonly listen_addr?: string | undefined
   readonly pipe_file?: string | undefined
