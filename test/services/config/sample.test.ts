@@ -157,6 +157,19 @@ describe("the sample configuration", () => {
   )
 })
 
+describe("the README", () => {
+  it.live("shows configurations that load without a word", () =>
+    Effect.gen(function* () {
+      const readme = yield* Effect.promise(() =>
+        readFile(fileURLToPath(new URL("../../../README.md", import.meta.url)), "utf8")
+      )
+      const blocks = [...readme.matchAll(/```toml\n([\s\S]*?)```/gu)].map(([, block = ""]) => block)
+      assert.isAbove(blocks.length, 1)
+      for (const block of blocks) assert.deepStrictEqual((yield* loadText(block)).warnings, [])
+    })
+  )
+})
+
 describe("every key", () => {
   it("has words for what is allowed", () => {
     const shape = shapeOf(ConfigDocument)
