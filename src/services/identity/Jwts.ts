@@ -22,8 +22,6 @@ import { makeTimedId } from "./timedId.ts"
 /** Ours are some 500, with many roles 2,000. */
 const tokenCharsMax = 4096
 
-const signatureBytes = { HS256: 32, EdDSA: 64 }
-
 export interface ToSign {
   readonly kind: TokenKind
   readonly user: string
@@ -104,12 +102,8 @@ export class Jwts extends Context.Service<
           if (key.expiresAt !== undefined && clock.currentTimeMillisUnsafe() >= key.expiresAt) {
             return Effect.succeed(invalid("its key has expired", claimedBy(payload)))
           }
-          const signature = canonical(parts.signature, signatureBytes[key.alg])
-          if (signature === undefined) return Effect.succeed(forged(payload))
-          if (key.alg === "HS256") {
-            const wanted = createHmac("sha256", key.verifying).update(parts.signed).digest()
-            return Effect.succeed(timingSafeEqual(signature, wanted) ? claimsOf(payload) : forged(payload))
-          }
+          if (key.alg === "HS256") return Effect.succeed(isSignedBy(key, parts) ? claimsOf(payload) : forged(payload))
+          if (!isCanonical(parts.signature)) return Effect.succeed(forged(payload))
           return Effect.map(isSignedByPair(key, token), (right) => (right ? claimsOf(payload) : forged(payload)))
         },
         sign: Effect.fnUntraced(function* ({ kind, lifeSeconds, more, session, user }) {
@@ -164,11 +158,16 @@ const partsOf = (token: string): Parts | undefined => {
   }
 }
 
-/** The signature of so many bytes, if it is written in the one way there is; base64 has several for most. */
-const canonical = (text: string, size: number): Buffer | undefined => {
-  const bytes = Buffer.from(text, "base64url")
-  return bytes.length === size && bytes.toString("base64url") === text ? bytes : undefined
+/** As text, so that of the ways of writing the signature in base64 only ours counts. */
+const isSignedBy = ({ verifying }: ReadyKey, { signature, signed }: Parts): boolean => {
+  const given = Buffer.from(signature)
+  const wanted = Buffer.from(createHmac("sha256", verifying).update(signed).digest("base64url"))
+  return given.length === wanted.length && timingSafeEqual(given, wanted)
 }
+
+/** Whether it is written in that way; jose takes others too. */
+const isCanonical = (signature: string): boolean =>
+  Buffer.from(signature, "base64url").toString("base64url") === signature
 
 const isSignedByPair = ({ alg, verifying }: ReadyKey, token: string): Effect.Effect<boolean> =>
   Effect.flatMap(jose, ({ compactVerify }) =>
