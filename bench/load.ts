@@ -13,6 +13,7 @@ export interface LoadOptions {
   readonly seconds: number
   /** POST the content of this file, of this type. */
   readonly body?: { readonly file: string; readonly type: string }
+  readonly authorization?: string
   /** `{n}` in the URL becomes a number below this, another one for each request. */
   readonly below?: number
 }
@@ -39,11 +40,13 @@ const variants = 4096
 const headEnd = Buffer.from("\r\n\r\n")
 const chunkedEnd = Buffer.from("0\r\n\r\n")
 
-const main = ({ below, body, connections, seconds, url: address }: LoadOptions): void => {
+const main = ({ authorization, below, body, connections, seconds, url: address }: LoadOptions): void => {
   const url = new URL(address)
   const target = decodeURI(url.pathname + url.search)
   const payload = body === undefined ? Buffer.alloc(0) : readFileSync(body.file)
-  const head = body === undefined ? "" : `Content-Type: ${body.type}\r\nContent-Length: ${payload.length}\r\n`
+  const credentials = authorization === undefined ? "" : `Authorization: ${authorization}\r\n`
+  const head =
+    credentials + (body === undefined ? "" : `Content-Type: ${body.type}\r\nContent-Length: ${payload.length}\r\n`)
   const requestOf = (target: string) =>
     Buffer.concat([
       Buffer.from(`${body === undefined ? "GET" : "POST"} ${target} HTTP/1.1\r\nHost: ${url.host}\r\n${head}\r\n`),

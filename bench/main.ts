@@ -4,10 +4,12 @@
  */
 import { existsSync } from "node:fs"
 import * as action from "./action.ts"
+import * as auth from "./auth.ts"
 import * as fifo from "./fifo.ts"
 import type { Line } from "./harness.ts"
 import * as idle from "./idle.ts"
 import * as livez from "./livez.ts"
+import * as logins from "./logins.ts"
 import * as logs from "./logs.ts"
 import * as loop from "./loop.ts"
 import { describeMachine } from "./machine.ts"
@@ -25,6 +27,8 @@ const paths: Readonly<Record<string, { readonly measure: () => Promise<ReadonlyA
   newEvent,
   ndjson,
   livez,
+  auth,
+  logins,
   logs,
   query,
   sse,
