@@ -13,13 +13,16 @@ import type { ClientCertificate } from "./Peer.ts"
 
 type Named = Pick<CertificateConfig, "fingerprint" | "san" | "subject">
 
-/** Why an entry can never fit; undefined where it can. */
-export const entryFault = ({ san, subject }: Named): string | undefined => {
+/** What of an entry can never fit, and what could; undefined where nothing is wrong. */
+export const entryFault = ({
+  san,
+  subject
+}: Named): { readonly key: "san" | "subject"; readonly allowed: string } | undefined => {
   if (san !== undefined && sanKey(san) === undefined) {
-    return 'san: needs "DNS:name", "URI:uri", "email:address" or "IP:address"'
+    return { key: "san", allowed: '"DNS:name", "URI:uri", "email:address" or "IP:address"' }
   }
   return subject !== undefined && parseNameKey(subject) === undefined
-    ? 'subject: needs a name as `openssl x509 -noout -subject -nameopt RFC2253` prints it, "CN=build,O=Example"'
+    ? { key: "subject", allowed: 'a name as `openssl x509 -nameopt RFC2253` prints it, "CN=build,O=Example"' }
     : undefined
 }
 

@@ -5,6 +5,7 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { join } from "node:path"
+import { entryFault } from "../auth/certificates.ts"
 import { grantFault } from "../identity/Permission.ts"
 import { builtInRoles, type RoleConfig } from "../identity/Roles.ts"
 import type { Environment } from "./environment.ts"
@@ -168,6 +169,13 @@ export const resolveCertificates = (
         })
     }
     problems.push(...roleProblems([...path, "roles"], roles, known))
+    const fault = entryFault(entry)
+    if (fault !== undefined) {
+      problems.push({
+        path: [...path, fault.key],
+        text: `found ${quote(entry[fault.key] ?? "")}, allowed: ${fault.allowed}`
+      })
+    }
     return entry
   })
   return { entries, problems }

@@ -102,9 +102,12 @@ class PathSearch {
     this.#path.add(child)
     for (const issuer of this.#issuers) {
       if (this.#path.has(issuer) || !child.x509.checkIssued(issuer.x509)) continue
-      this.#signatures += 1
-      if (this.#signatures > signaturesMax) return "too many certificates were sent along with it"
-      if (!child.x509.verify(issuer.publicKey)) continue
+      if (!isKnownSigner(child, issuer)) {
+        this.#signatures += 1
+        if (this.#signatures > signaturesMax) return "too many certificates were sent along with it"
+        if (!child.x509.verify(issuer.publicKey)) continue
+        remember(child, issuer)
+      }
       const fault = this.#stepFault(child, issuer, below)
       if (fault === undefined) return undefined
       reason ??= fault
@@ -129,6 +132,21 @@ class PathSearch {
     if (this.#trust.bundle.roots.includes(issuer)) return undefined
     return this.from(issuer, below + (isSelfIssued(issuer.x509) ? 0 : 1))
   }
+}
+
+/**
+ * A signature that was right stays so: after new revocations every live connection is judged anew, and only these cost
+ * more than microseconds. Ends with the certificates.
+ */
+const signersOf = new WeakMap<ParsedCertificate, WeakSet<ParsedCertificate>>()
+
+const isKnownSigner = (child: ParsedCertificate, issuer: ParsedCertificate): boolean =>
+  signersOf.get(child)?.has(issuer) === true
+
+const remember = (child: ParsedCertificate, issuer: ParsedCertificate): void => {
+  const signers = signersOf.get(child)
+  if (signers === undefined) signersOf.set(child, new WeakSet([issuer]))
+  else signers.add(issuer)
 }
 
 /** A CA that certifies its own next key. */

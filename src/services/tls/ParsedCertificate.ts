@@ -55,10 +55,14 @@ const extensionOf = {
 export const parseCertificate = (x509: X509Certificate): ParsedCertificate => {
   const fields = readFields(x509.raw)
   const { notAfter, sans, serial, subject } = fields
+  let publicKey: KeyObject | undefined
   return {
     ...fields,
     x509,
-    publicKey: x509.publicKey,
+    // That of a client is never asked for.
+    get publicKey() {
+      return (publicKey ??= x509.publicKey)
+    },
     authority: authorityKey(subject),
     shown: {
       fingerprint: x509.fingerprint256.replaceAll(":", "").toLowerCase(),

@@ -121,10 +121,10 @@ describe("the entry of a certificate", () => {
     for (const good of [{ subject: "CN=a,O=b" }, { san: "IP:::1" }, { fingerprint: "00" }])
       assert.isUndefined(fault(good))
     for (const subject of ["build", "CN", "CN=a,", "XX=a", "CN=a,,O=b", "CN=#zz", 'CN="a"', "CN=a\\", ""]) {
-      assert.match(fault({ subject }) ?? "", /^subject: /u, subject)
+      assert.strictEqual(fault({ subject })?.key, "subject", subject)
     }
     for (const san of ["a.example", "IP:1.2.3", "IP:fe80::1%eth0", "RID:1.2", "DNS:"]) {
-      assert.match(fault({ san }) ?? "", /^san: /u, san)
+      assert.strictEqual(fault({ san })?.key, "san", san)
     }
   })
 })

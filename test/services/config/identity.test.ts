@@ -292,6 +292,27 @@ roles = []
     })
   )
 
+  it.live("are refused where their names can be nobody's", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(
+        yield* problemsOf(`${listener}
+[[certificates]]
+name = "a"
+subject = "CN=a,,O=b"
+roles = []
+[[certificates]]
+name = "b"
+san = "IP:192.0.2"
+roles = []
+`),
+        [
+          `${file}:10: certificates[0].subject: found "CN=a,,O=b", allowed: a name as \`openssl x509 -nameopt RFC2253\` prints it, "CN=build,O=Example"`,
+          `${file}:14: certificates[1].san: found "IP:192.0.2", allowed: "DNS:name", "URI:uri", "email:address" or "IP:address"`
+        ]
+      )
+    })
+  )
+
   it.live("count for nothing where no listener asks for them, which is told", () =>
     Effect.map(warningsOf('[[certificates]]\nname = "a"\nsan = "DNS:a"\nroles = []\n'), (warnings) =>
       assert.deepStrictEqual(warnings, [
