@@ -138,9 +138,10 @@ export const makeFront = (
     const { connection } = handshake
     socket.on("error", () => {})
     if (clients !== undefined && handshake.bundle !== undefined) {
-      connection.certificate = ShownCertificate.of(socket, handshake.bundle, clients, now)
+      const certificate = ShownCertificate.of(socket, handshake.bundle, clients, now)
+      connection.certificate = certificate
       // What TLS does not know: that it has been revoked.
-      if (connection.certificate?.refusal !== undefined) {
+      if (clients.required && (certificate === undefined || certificate.refusal !== undefined)) {
         connections.counts.handshakesFailed += 1
         socket.destroy()
         return

@@ -10,7 +10,7 @@
  * Bounds: `sentMax` certificates of the client's, `signaturesMax` signatures a judgement.
  */
 import type { X509Certificate } from "node:crypto"
-import { allows, mayUse, type ParsedCertificate } from "./ParsedCertificate.ts"
+import { allows, isSignedBy, mayUse, type ParsedCertificate } from "./ParsedCertificate.ts"
 import type { RevocationList } from "./RevocationList.ts"
 
 /** CA certificates, taken apart. */
@@ -105,7 +105,7 @@ class PathSearch {
       if (!isKnownSigner(child, issuer)) {
         this.#signatures += 1
         if (this.#signatures > signaturesMax) return "too many certificates were sent along with it"
-        if (!child.x509.verify(issuer.publicKey)) continue
+        if (!isSignedBy(child, issuer)) continue
         remember(child, issuer)
       }
       const fault = this.#stepFault(child, issuer, below)

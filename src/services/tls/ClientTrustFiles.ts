@@ -11,9 +11,10 @@ import * as Schema from "effect/Schema"
 import { Disk } from "../files/Disk.ts"
 import type { Bundle, ClientTrust } from "./ClientTrust.ts"
 import { DerFault } from "./DerReader.ts"
-import { allows, mayUse, type ParsedCertificate, parseCertificate } from "./ParsedCertificate.ts"
+import { allows, isSignedBy, mayUse, type ParsedCertificate, parseCertificate } from "./ParsedCertificate.ts"
 import { pemBlocks } from "./pemBlocks.ts"
 import { readRevocationList, type RevocationList, revokedMax } from "./RevocationList.ts"
+import { turn } from "./turn.ts"
 
 export class ClientTrustUnusable extends Schema.TaggedError<ClientTrustUnusable>()("ClientTrustUnusable", {
   path: Schema.String,
@@ -67,6 +68,7 @@ const loadBundle = Effect.fnUntraced(function* (path: string) {
   if (ders.length > casMax) return yield* unusable(path, `more than ${casMax} certificates are in it`)
   const byFingerprint = new Map<string, ParsedCertificate>()
   for (const [index, der] of ders.entries()) {
+    yield* turn
     const certificate = yield* Effect.try({
       try: () => parseCertificate(new X509Certificate(der ?? "")),
       catch: (cause) =>
@@ -81,27 +83,26 @@ const loadBundle = Effect.fnUntraced(function* (path: string) {
 })
 
 const bundleOf = Effect.fnUntraced(function* (path: string, all: ReadonlyArray<ParsedCertificate>) {
-  const roots = all.filter((certificate) => isSigned(certificate, certificate))
-  if (roots.length === 0) return yield* unusable(path, "no root is in it: no CA certificate that signed itself")
+  const roots: Array<ParsedCertificate> = []
+  const intermediates: Array<ParsedCertificate> = []
   for (const certificate of all) {
+    yield* turn
     if (!certificate.isCa || !allows(certificate, mayUse.signCertificates)) {
       return yield* unusable(path, `${named(certificate)} is no CA certificate`)
     }
-    // TLS asks for the whole path, up to a root.
-    if (!roots.includes(certificate) && !all.some((other) => isSigned(certificate, other))) {
+    if (isSignedBy(certificate, certificate)) {
+      roots.push(certificate)
+    } else if (all.some((other) => isSignedBy(certificate, other))) {
+      intermediates.push(certificate)
+    } else {
+      // TLS asks for the whole path, up to a root.
       return yield* unusable(path, `the CA that signed ${named(certificate)} is not in the file`)
     }
   }
-  const bundle: Bundle = {
-    pem: all.map(({ x509 }) => x509.toString()).join(""),
-    roots,
-    intermediates: all.filter((certificate) => !roots.includes(certificate))
-  }
+  if (roots.length === 0) return yield* unusable(path, "no root is in it: no CA certificate that signed itself")
+  const bundle: Bundle = { pem: all.map(({ x509 }) => x509.toString()).join(""), roots, intermediates }
   return bundle
 })
-
-const isSigned = ({ x509 }: ParsedCertificate, by: ParsedCertificate): boolean =>
-  x509.checkIssued(by.x509) && x509.verify(by.publicKey)
 
 const named = ({ shown }: ParsedCertificate): string => shown.subject || `certificate ${shown.serial}`
 

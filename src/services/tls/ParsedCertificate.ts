@@ -116,6 +116,18 @@ export const authorityKey = (name: DistinguishedName): string =>
 export const allows = ({ keyUsage }: ParsedCertificate, use: number): boolean =>
   keyUsage === undefined || (keyUsage & use) !== 0
 
+/**
+ * Whether the issuer has signed it, by name and by signature. A key of a kind that OpenSSL does not know signs nothing:
+ * Node throws there, and anybody may send such a certificate.
+ */
+export const isSignedBy = ({ x509 }: ParsedCertificate, issuer: ParsedCertificate): boolean => {
+  try {
+    return x509.checkIssued(issuer.x509) && x509.verify(issuer.publicKey)
+  } catch {
+    return false
+  }
+}
+
 const extensionsOf = (body: DerReader): ReadonlyMap<string, DerReader> => {
   const found = new Map<string, DerReader>()
   while (!body.atEnd && body.tag !== constructed(3)) body.skip() // public key, unique identifiers
