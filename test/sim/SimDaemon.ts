@@ -23,6 +23,7 @@ import * as LifeRecorder from "../../src/actors/LifeRecorder.ts"
 import * as PipeReader from "../../src/actors/PipeReader.ts"
 import * as Retention from "../../src/actors/Retention.ts"
 import { makeEdge } from "../../src/http/edge/Edge.ts"
+import { rateLimitGuard } from "../../src/http/edge/rateLimitGuard.ts"
 import { makeLiveAnswers } from "../../src/http/edge/liveAnswers.ts"
 import type { App } from "../../src/http/listener/Serving.ts"
 import { stopAll } from "../../src/http/bindListeners.ts"
@@ -47,6 +48,7 @@ import { Uploads } from "../../src/services/files/Uploads.ts"
 import { CurrentRoles } from "../../src/services/identity/CurrentRoles.ts"
 import * as StoredIdentities from "../../src/services/identity/StoredIdentities.ts"
 import { Instance } from "../../src/services/Instance.ts"
+import { RateLimits } from "../../src/services/limits/RateLimits.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { EventStorage } from "../../src/services/storage/EventStorage.ts"
@@ -141,7 +143,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
 
   const base = Layer.mergeAll(
     replace(Supervisor, replace(Supervisor, Supervisor.layer, replaced.supervisor), exposed),
-    CurrentRoles.layer.pipe(Layer.provideMerge(CurrentConfig.layer(config))),
+    Layer.mergeAll(CurrentRoles.layer, RateLimits.layer).pipe(Layer.provideMerge(CurrentConfig.layer(config))),
     replace(Instance, Instance.layer("simulated"), (real) => ({ ...real, bootId: "simulated" })),
     Metrics.layer,
     FailureThrottle.layer,
@@ -221,6 +223,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     audit: Context.get(context, Audit),
     authenticator: Context.get(context, Authenticator),
     config: Context.get(context, CurrentConfig).get,
+    guards: [rateLimitGuard(Context.get(context, RateLimits))],
     live: yield* Effect.provideService(makeLiveAnswers, Scope.Scope, scope),
     clock: yield* Clock.Clock,
     log: Context.get(context, ProcessLog),

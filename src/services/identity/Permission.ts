@@ -70,7 +70,7 @@ export type PlainPermission = Exclude<Permission, `${string}:${"NAME" | "ID"}`>
 const grantLengthMax = 256
 
 /** A pattern of what is granted: text of a permission, `*` at its end alone. */
-const grantPattern = /^(?:\*|[^*\s:]+(?::[^*\s:]+)*(?::?\*)?)$/u
+const grantPattern = /^(?:\*|[^*\s:\p{Cc}]+(?::[^*\s:\p{Cc}]+)*(?::?\*)?)$/u
 
 const all: ReadonlyArray<string> = Object.keys(permissions)
 

@@ -86,7 +86,8 @@ export class Roles {
   grants(names: ReadonlyArray<string>): PermissionSet {
     const [only] = names
     if (names.length === 1 && only !== undefined) return this.byName.get(only) ?? PermissionSet.none
-    const key = names.join()
+    // No two lists have the same text, whatever the names are.
+    const key = JSON.stringify(names)
     let set = this.combined.get(key)
     if (set === undefined) {
       set = new PermissionSet(names.flatMap((name) => this.byName.get(name)?.grants ?? []))
