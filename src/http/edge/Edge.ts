@@ -128,7 +128,8 @@ export const makeEdge = (options: EdgeOptions): App => {
       if (match._tag === "route") {
         call.endpoint = match.route
         call.params = match.params
-        if (match.route.access === "public") return serve(call, match)
+        // Where a certificate does not stand, nothing is open to it.
+        if (match.route.access === "public" && request.peer?._tag !== "refused") return serve(call, match)
       }
       return Effect.flatMapEager(admit(call), () => serve(call, match))
     } catch (defect) {

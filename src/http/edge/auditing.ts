@@ -36,8 +36,8 @@ export const makeAuditing = (audit: Audit["Service"], rules: () => AuditConfig):
     },
     after: (call, status, durationMs) => {
       const { endpoint } = call
-      if (endpoint?.access === "public") return
-      if (call.refused !== undefined || isRefusal(status)) {
+      const isPublic = endpoint?.access === "public"
+      if (call.refused !== undefined || (isRefusal(status) && !isPublic)) {
         audit.record({ ...entryOf(call, "refused"), status, durationMs, detail: call.refused })
         return
       }

@@ -1,7 +1,8 @@
 /**
  * A span for each request, where spans go somewhere: only with a tracer configured, so that without one a request that
  * needs no fiber gets none. Continues the trace of the caller (W3C `traceparent`, B3); an answer of 500 and above is a
- * failed span. Names and attributes are those of OpenTelemetry's conventions for HTTP servers.
+ * failed span. Names and attributes are those of OpenTelemetry's conventions for HTTP servers; what looks like a
+ * credential in a URL is not among them.
  */
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
@@ -10,6 +11,7 @@ import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import type { Incoming } from "../listener/Incoming.ts"
+import { redactedPath, redactedQuery } from "./redacted.ts"
 import type { App } from "../listener/Serving.ts"
 
 /** Fails the span of an answer that says so, and goes no further. */
@@ -45,8 +47,8 @@ const attributesOf = ({ address, headers, method, url }: Incoming): Record<strin
   const agent = headers["user-agent"]
   return {
     "http.request.method": method,
-    "url.path": end === -1 ? url : url.slice(0, end),
-    ...(end === -1 ? {} : { "url.query": url.slice(end + 1) }),
+    "url.path": redactedPath(end === -1 ? url : url.slice(0, end)),
+    ...(end === -1 ? {} : { "url.query": redactedQuery(url.slice(end + 1)) }),
     ...(agent === undefined ? {} : { "user_agent.original": agent }),
     ...(address === "" ? {} : { "client.address": address })
   }

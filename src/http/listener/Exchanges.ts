@@ -9,7 +9,7 @@
  */
 import type * as Http from "node:http"
 import * as Http2 from "node:http2"
-import type { Duplex } from "node:stream"
+import type { Duplex, Readable } from "node:stream"
 import {
   chunkedHttp10,
   connectRefused,
@@ -110,17 +110,22 @@ export const attachHttp1 = (
  */
 const holdContinue = (exchange: Http1Exchange): void => {
   const { request, response } = exchange
-  const read = request._read.bind(request)
   const { shouldKeepAlive } = response
   exchange.awaitsContinue = true
   response.shouldKeepAlive = false
-  request._read = (size) => {
-    request._read = read
+  onFirstRead(request, () => {
     exchange.awaitsContinue = false
-    if (!response.headersSent) {
-      response.shouldKeepAlive = shouldKeepAlive
-      response.writeContinue()
-    }
+    if (response.headersSent) return
+    response.shouldKeepAlive = shouldKeepAlive
+    response.writeContinue()
+  })
+}
+
+const onFirstRead = (body: Readable, act: () => void): void => {
+  const read = body._read.bind(body)
+  body._read = (size) => {
+    body._read = read
+    act()
     read(size)
   }
 }
@@ -171,7 +176,9 @@ export const attachHttp2 = (
   server.on(
     "checkContinue",
     receive((request, response, connection) => {
-      response.writeContinue()
+      onFirstRead(request, () => {
+        if (!response.headersSent) response.writeContinue()
+      })
       return handler(request, response, connection)
     })
   )
