@@ -60,7 +60,7 @@ export const makeRouter = (routes: ReadonlyArray<GuardedRoute>): ((method: strin
     const path = pathOf(url)
     const known = exact.get(path)
     // FindMyWay would look for the path of what looks like a whole URL; those that are have been read (Incoming.ts).
-    if (known === undefined && !path.startsWith("/")) return { _tag: "none" }
+    if (known === undefined && !path.startsWith("/") && path !== "*") return { _tag: "none" }
     const found = known === undefined ? tree.find("GET", plain(path)) : { handler: known, params: noParams }
     if (found === undefined) return { _tag: "none" }
     const route = found.handler.routes.get(method)
