@@ -73,7 +73,8 @@ const headersOf = (refusal: Refusal, length: number): Record<string, string> => 
 /** The whole answer as it goes over an HTTP/1 connection that has no request in hand. */
 export const asBytes = (refusal: Refusal): Buffer => {
   const content = body(refusal)
-  const lines = Object.entries({ ...headersOf(refusal, content.length), connection: "close" }).map(
+  const headers = headersOf(refusal, content.length)
+  const lines = Object.entries({ ...secureFields(headers, false), ...headers, connection: "close" }).map(
     ([name, value]) => `${name}: ${value}\r\n`
   )
   const status = `HTTP/1.1 ${refusal.code} ${Http.STATUS_CODES[refusal.code] ?? ""}\r\n`
@@ -91,7 +92,7 @@ export const throughHttp1 = (response: Http.ServerResponse, refusal: Refusal): v
 export const throughHttp2 = (response: Http2.Http2ServerResponse, refusal: Refusal): void => {
   const content = body(refusal)
   const headers = headersOf(refusal, content.length)
-  response.writeHead(refusal.code, { ...secureFields(headers), ...headers })
+  response.writeHead(refusal.code, { ...secureFields(headers, true), ...headers })
   response.end(content, () => response.stream.close())
 }
 

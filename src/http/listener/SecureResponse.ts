@@ -54,8 +54,8 @@ const variantOf = (isTls: boolean, own: Own): number =>
   (own["cache-control"] === undefined ? 0 : 2) +
   (own["content-security-policy"] === undefined ? 0 : 4)
 
-/** Of HTTP/2, which has no text to put them into, and which is never without TLS here. */
-export const secureFields = (own: Own): Fields => variants[variantOf(true, own)] ?? always
+/** For answers that are not made here: of HTTP/2, which is never without TLS, and where there is no request in hand. */
+export const secureFields = (own: Own, isTls: boolean): Fields => variants[variantOf(isTls, own)] ?? always
 
 const none: Own = {}
 

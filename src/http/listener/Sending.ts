@@ -75,7 +75,8 @@ const writeHead = (outgoing: Outgoing, answer: HttpServerResponse.HttpServerResp
   const { status } = answer
   // There is nothing these could be the length of (RFC 9110, section 8.6).
   const headers = status === 204 || status === 205 ? Headers.remove(answer.headers, "content-length") : answer.headers
-  if (outgoing instanceof Http2ServerResponse) outgoing.writeHead(status, { ...secureFields(headers), ...headers })
+  if (outgoing instanceof Http2ServerResponse)
+    outgoing.writeHead(status, { ...secureFields(headers, true), ...headers })
   else outgoing.writeHead(status, headers)
 }
 

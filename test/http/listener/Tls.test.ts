@@ -342,6 +342,28 @@ describe("HTTP/2", () => {
     })
   )
 
+  it.live("sends 100 Continue when the body is asked for, and not before a refusal", () =>
+    Effect.gen(function* () {
+      const served = yield* serve({ certificate: yield* makeCertificate("localhost") })
+      const client = yield* session(served)
+      const upload = (path: string) =>
+        Effect.callback<{ readonly status: number; readonly continued: boolean }>((resume) => {
+          const stream = client.request({ ":path": path, ":method": "POST", expect: "100-continue" })
+          let continued = false
+          stream.on("continue", () => {
+            continued = true
+            stream.end("abc")
+          })
+          stream.on("response", ({ ":status": status = 0 }) => {
+            resume(Effect.succeed({ status, continued }))
+            stream.close()
+          })
+        })
+      assert.deepStrictEqual(yield* upload("/count"), { status: 200, continued: true })
+      assert.deepStrictEqual(yield* upload("/deny"), { status: 401, continued: false })
+    })
+  )
+
   it.live("loses only the session that sends frames of nonsense", () =>
     Effect.gen(function* () {
       const served = yield* serve({ certificate: yield* makeCertificate("localhost"), limits: quick })

@@ -76,6 +76,10 @@ export const serve = Effect.fnUntraced(function* (
         )
         return HttpServerResponse.text(String(bytes))
       }
+      case "/own":
+        return HttpServerResponse.text("mine", {
+          headers: { "cache-control": "max-age=60", "content-security-policy": "default-src 'self'" }
+        })
       case "/deny":
         return HttpServerResponse.text("no", { status: 401 })
       case "/big":
