@@ -19,6 +19,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { normalize, type ServeOptions } from "./argv.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
+import { identityCommands } from "./identityCommands.ts"
 import { version } from "./version.ts"
 
 export interface ExportOptions {
@@ -115,7 +116,7 @@ const rootCommand = <E extends Failure, R>(handlers: Handlers<E, R>) => {
       "One daemon for machines nobody may log into: durable event log, allow-listed actions, uploads, one password. " +
         "Without a command it serves."
     ),
-    Command.withSubcommands([serve, configCommands, eventsCommands(handlers)])
+    Command.withSubcommands([serve, configCommands, eventsCommands(handlers), ...identityCommands])
   )
 }
 

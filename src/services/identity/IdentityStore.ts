@@ -158,12 +158,6 @@ export interface UserChange {
   readonly endSessions?: boolean
 }
 
-export interface ConsoleNote {
-  readonly id: number
-  /** JSON of what `systemapi user`, `token` or `key` did (ConsoleAct). */
-  readonly text: string
-}
-
 type Done<A, E = never> = Effect.Effect<A, E | IdentityUnavailable>
 
 export class IdentityStore extends Context.Service<
@@ -205,10 +199,5 @@ export class IdentityStore extends Context.Service<
 
     /** Removes what has expired: a bounded number, `true` when there is more. */
     readonly prune: (now: number) => Done<boolean>
-
-    /** What commands at the console did that the audit log does not have yet: the oldest ones. */
-    readonly notes: Done<ReadonlyArray<ConsoleNote>>
-    /** Once the audit log has those up to this id. */
-    readonly forgetNotes: (through: number) => Done<void>
   }
 >()("systemapi/services/identity/IdentityStore") {}

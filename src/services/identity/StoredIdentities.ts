@@ -1,9 +1,10 @@
 /**
- * IdentityStore over IdentityStorage: what each command answers as the contract's values and errors.
+ * IdentityStore, and the notes of the console, over IdentityStorage: what each command answers as the contract's values and errors.
  *
  * Those who find the snapshot out of date at the same time share one look at the file; who comes while one is under way
  * waits for it, and looks again only if something has changed since it began. Nothing waits longer than `patience`.
  */
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { IdentityCommand, IdentityValue, StoredChange, StoredUser } from "../storage/identity/commands.ts"
 import { IdentityStorage } from "../storage/IdentityStorage.ts"
+import { ConsoleNotes } from "./ConsoleNotes.ts"
 import { approvalsMax, tokensMax, usersMax } from "./bounds.ts"
 import {
   AlreadyThere,
@@ -101,10 +103,7 @@ const make = Effect.gen(function* () {
     )
   const done = (command: IdentityCommand) => Effect.asVoid(ask(command, "done"))
 
-  yield* Effect.catch(fresh, (error) =>
-    Effect.logWarning(`${error.message}; nobody but the System API's own user comes in`)
-  )
-  return IdentityStore.of({
+  const store = IdentityStore.of({
     current: storage.current,
     fresh,
     createUser: (user) =>
@@ -136,10 +135,13 @@ const make = Effect.gen(function* () {
         ({ approval }) => approval ?? undefined
       ),
     useApproval: (id, now) => Effect.map(ask({ tag: "use-approval", id, now }, "found"), ({ found: got }) => got),
-    prune: (now) => Effect.map(ask({ tag: "prune", now }, "pruned"), ({ more }) => more),
-    notes: Effect.map(ask({ tag: "notes" }, "notes"), ({ notes }) => notes),
-    forgetNotes: (through) => done({ tag: "forget-notes", through })
+    prune: (now) => Effect.map(ask({ tag: "prune", now }, "pruned"), ({ more }) => more)
   })
+  const consoleNotes = ConsoleNotes.of({
+    read: Effect.map(ask({ tag: "notes" }, "notes"), ({ notes }) => notes),
+    forget: (through) => done({ tag: "forget-notes", through })
+  })
+  return Context.make(IdentityStore, store).pipe(Context.add(ConsoleNotes, consoleNotes))
 })
 
 const hasTag = <T extends IdentityValue["tag"]>(value: IdentityValue, tag: T): value is Value<T> => value.tag === tag
@@ -161,5 +163,4 @@ const told = (user: StoredUser): User => ({
   passwordHash: user.passwordHash === undefined ? undefined : Redacted.make(user.passwordHash)
 })
 
-/** Needs no more than the disk to be well: the daemon comes up without, and says so. */
-export const layer: Layer.Layer<IdentityStore, never, IdentityStorage> = Layer.effect(IdentityStore, make)
+export const layer: Layer.Layer<IdentityStore | ConsoleNotes, never, IdentityStorage> = Layer.effectContext(make)

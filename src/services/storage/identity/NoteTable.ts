@@ -5,7 +5,7 @@
  * Bounds: `notesMax`; nothing more can be changed at the console then, for what is done there would leave no trace.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
-import type { ConsoleNote } from "../../identity/IdentityStore.ts"
+import type { ConsoleNote } from "../../identity/ConsoleNotes.ts"
 import { numberOf, textOf } from "./columns.ts"
 
 /** Some megabytes: more than anybody does by hand while no daemon runs. */

@@ -5,9 +5,9 @@
  * Every answer brings along what has changed in the file since the asker last heard of it, whoever changed it: the view that the
  * main thread keeps is brought up to date before the one who asked goes on.
  */
+import type { ConsoleNote } from "../../identity/ConsoleNotes.ts"
 import type {
   Approval,
-  ConsoleNote,
   NewSession,
   Rotated,
   Rotation,
