@@ -21,7 +21,7 @@ export interface CreateToken {
 const lifeMaxSeconds = 10 * 365 * 86_400
 
 const lifeOf = (expires: string | undefined) => {
-  if (expires === undefined) return Effect.succeed(undefined)
+  if (expires === undefined) return Effect.undefined
   const seconds = spanSeconds(expires)
   return seconds === undefined || seconds > lifeMaxSeconds
     ? Effect.fail(

@@ -299,6 +299,12 @@ describe("the identity store", () => {
         usersMax - 1
       )
       fill("tokens", "id, name, permissions, hash, created_at", `'t' || i, 't', '[]', x'00', 0`, tokensMax - 1)
+      fill(
+        "approvals",
+        `id, permission, method, target, body_hash, requester, requester_owner, state, created_at, expires_at`,
+        `'a' || i, 'p', 'POST', '/', '', 'ann', 'ann', 'pending', 0, 100`,
+        approvalsMax - 1
+      )
       db.close()
       const store = yield* open(path)
       yield* store.createUser(userOf("last"))
@@ -311,7 +317,7 @@ describe("the identity store", () => {
         yield* Effect.flip(store.createToken(tokenOf("one-more"))),
         new TooMany({ what: "service tokens", max: tokensMax })
       )
-      for (let i = 0; i < approvalsMax; i++) yield* store.createApproval(approvalOf(`a${i}`))
+      yield* store.createApproval(approvalOf("last"))
       assert.deepStrictEqual(
         yield* Effect.flip(store.createApproval(approvalOf("one-more"))),
         new TooMany({ what: "approvals", max: approvalsMax })

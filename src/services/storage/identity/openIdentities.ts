@@ -10,6 +10,7 @@ import { chmodSync, chownSync, closeSync, existsSync, openSync, statSync } from 
 import { dirname, resolve } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { ForeignStore, isNoRoomForIndex, makeStoreDirectory } from "../openStore.ts"
+import { IdentityTables } from "./IdentityTables.ts"
 import { identitySchema } from "./IdentitySchema.ts"
 
 /** "sysi": tells `file(1)` and us what this SQLite file is. */
@@ -58,12 +59,26 @@ const makeFile = (path: string): void => {
 }
 
 const open = (path: string, locking: "NORMAL" | "EXCLUSIVE"): DatabaseSync => {
+  if (locking === "NORMAL" && existsSync(`${path}-wal`)) inspect(path)
   const db = new DatabaseSync(path, { timeout: busyMs })
   try {
     return configure(db, locking)
   } catch (error) {
     db.close()
     throw error
+  }
+}
+
+/**
+ * A killed process leaves its log file, which a connection that may write puts into the file when it is closed. What is
+ * refused is left as it is, so it is looked at first by one that may not.
+ */
+const inspect = (path: string): void => {
+  const db = new DatabaseSync(path, { readOnly: true, timeout: busyMs })
+  try {
+    if (versionOf(db) > 0) new IdentityTables(db).since(undefined)
+  } finally {
+    db.close()
   }
 }
 
