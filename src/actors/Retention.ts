@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SeqRange } from "../services/events/Event.ts"
 import { EventLog } from "../services/events/EventLog.ts"
+import { makeBelievedClock } from "./BelievedClock.ts"
 import { endlessLimits } from "./kernel/Child.ts"
 import { Supervisor } from "./kernel/Supervisor.ts"
 
@@ -28,33 +29,6 @@ const checkEvery = Duration.seconds(5)
 
 /** How often removals are told; each telling is an event too. */
 const tellEvery = Duration.minutes(1)
-
-/** More than a leap second, a slow pass or NTP's slewing make; less than a wrong year, zone or suspended machine does. */
-const stepNanos = Duration.toNanosUnsafe(Duration.minutes(10))
-
-/** Time enough for the clock's own service to correct it, or for an operator to see the warning. */
-const doubtNanos = Duration.toNanosUnsafe(Duration.hours(1))
-
-/** The wall clock as far as it is believed, from its reading and that of the monotonic one. */
-const makeBelievedClock = () => {
-  let last: { readonly wall: bigint; readonly monotonic: bigint } | undefined
-  let doubtSince: bigint | undefined
-  return (
-    wall: bigint,
-    monotonic: bigint
-  ): { readonly now: bigint; readonly ahead: bigint; readonly isNew: boolean } => {
-    const expected = last === undefined ? wall : last.wall + (monotonic - last.monotonic)
-    const ahead = wall - expected
-    const isNew = ahead > stepNanos && doubtSince === undefined
-    if (isNew) doubtSince = monotonic
-    if (ahead <= stepNanos || (doubtSince !== undefined && monotonic - doubtSince >= doubtNanos)) {
-      doubtSince = undefined
-      last = { wall, monotonic }
-      return { now: wall, ahead: 0n, isNew: false }
-    }
-    return { now: expected, ahead, isNew }
-  }
-}
 
 /** Nothing is too old where age has no bound. */
 const before = (now: bigint, ageSeconds: number): bigint | null =>

@@ -1,5 +1,5 @@
 /** What a failure of SQLite means for us, by its result code (https://sqlite.org/rescode.html). */
-import { errnoCode, errnoText } from "../errno.ts"
+import { errnoCode } from "../errno.ts"
 import { ForeignStore, StoreRemoved } from "./openStore.ts"
 import type { StorageFaultKind } from "./protocol.ts"
 
@@ -25,7 +25,7 @@ export const faultOf = (error: unknown): StorageFault => {
   const reason = error instanceof Error ? error.message : String(error)
   if (error instanceof ForeignStore) return { kind: "corrupt", reason }
   if (error instanceof StoreRemoved) return { kind: "full", reason }
-  if (noRoom.has(errnoCode(error))) return { kind: "full", reason: errnoText(error) }
+  if (noRoom.has(errnoCode(error))) return { kind: "full", reason }
   const code = resultCode(error)
   if (code === SQLITE_IOERR_WRITE || code === SQLITE_IOERR_TRUNCATE)
     return { kind: "full", reason: "the disk refuses writes" }
