@@ -25,7 +25,7 @@ import { ServiceTokens } from "../../src/services/identity/ServiceTokens.ts"
 import { PasswordRefused, Sessions } from "../../src/services/identity/Sessions.ts"
 import { identitiesInMemory } from "./identities.ts"
 import { incoming } from "./incoming.ts"
-import { mockAudit, mockProcessLog, noLiveAnswers } from "./mocks.ts"
+import { mockAudit, mockEventLog, mockProcessLog, noLiveAnswers } from "./mocks.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface IdentityAppOptions {
@@ -117,6 +117,7 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
       Audit,
       Effect.map(Audit, (audit) => Audit.of({ ...audit, ...options.audit }))
     ).pipe(Layer.provide(mockAudit(entries))),
+    mockEventLog({}),
     mockProcessLog({})
   ).pipe(
     Layer.provideMerge(
