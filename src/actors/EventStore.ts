@@ -320,10 +320,7 @@ const fromSeqs = (
   return Effect.succeed(count === 0 ? high + 1 : Math.max(low, recent.newestFrom(count)))
 }
 
-const seekInStorage = (
-  storage: EventStorage["Service"],
-  query: SeekQuery
-): Effect.Effect<number, StoreFailed> =>
+const seekInStorage = (storage: EventStorage["Service"], query: SeekQuery): Effect.Effect<number, StoreFailed> =>
   Effect.flatMap(
     Effect.mapError(storage.seek(query), ({ reason }) => new StoreFailed({ reason, stored: "no" })),
     ({ done, found, through }) => {

@@ -198,7 +198,13 @@ export class SimStorage {
   private state(): LogBounds {
     const { last, removedThrough } = this
     const shown = this.events.filter(({ level, seq }) => seq > removedThrough && !isHidden(level)).length
-    return { first: removedThrough + 1, last, removedThrough, hidden: last - removedThrough - shown, bytes: this.weight }
+    return {
+      first: removedThrough + 1,
+      last,
+      removedThrough,
+      hidden: last - removedThrough - shown,
+      bytes: this.weight
+    }
   }
 
   /** As EventTable's: a page looks at a number of rows, and says how far it came. */

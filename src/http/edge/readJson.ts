@@ -1,9 +1,10 @@
 /**
  * A request's body as a JSON object of a known shape, bounded.
  *
- * It must say that it is JSON: what a form of another web site can send without being asked about first (no type,
- * text/plain, a form's own types) is not taken, so that a browser's client certificate is no way in for others. It must be
- * UTF-8: a byte that is none would make two passwords one. Of members with one name the last counts, as for every
+ * Where a browser sends it for a page (it then says which, in `Origin`), it must say that it is JSON: what a form of another
+ * web site can send without being asked about first (no type, text/plain, a form's own types) is not taken, so that a
+ * browser's client certificate is no way in for others. Other clients say what they like: `curl -d` calls JSON a form. It
+ * must be UTF-8: a byte that is none would make two passwords one. Of members with one name the last counts, as for every
  * JSON.parse; what is refused is named, and never shown, for it may be a password.
  */
 import * as Effect from "effect/Effect"
@@ -33,8 +34,7 @@ export const jsonReader = <S extends Schema.Top & { readonly DecodingServices: n
   const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: unknown })
   const parse = (call: Call, bytes: Uint8Array): Result.Result<unknown, HttpFailure> => {
     if (bytes.length === 0 && whenEmpty !== undefined) return Result.succeed(whenEmpty)
-    const type = call.header("content-type")
-    if (type === undefined || !isJson.test(type)) {
+    if (call.header("origin") !== undefined && !isJson.test(call.header("content-type") ?? "")) {
       return Result.fail(failure(415, "The body must be sent as Content-Type: application/json"))
     }
     try {

@@ -59,7 +59,10 @@ export const claimedBy = (payload: string): string | undefined => {
   return typeof sub === "string" && userNamePattern.test(sub) ? sub : undefined
 }
 
-const isTime = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value) && value >= 0
+/** The last second that a date of four digits for its year can name: later ones are no times for what follows. */
+const timeMax = 253_402_300_799
+
+const isTime = (value: unknown): value is number => typeof value === "number" && value >= 0 && value <= timeMax
 
 const parseObject = (text: string): Readonly<Record<string, unknown>> | undefined => {
   try {

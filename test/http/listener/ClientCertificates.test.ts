@@ -319,10 +319,7 @@ describe("a listener that asks for certificates", () => {
       yield* here.trust([here.ca, narrow])
       const agent = yield* keepAlive
       assert.strictEqual(yield* ask(here, inside, agent), "verified CN=inside")
-      assert.strictEqual(
-        yield* ask(here, outside),
-        "refused CN=outside: refused in the TLS handshake: UNSPECIFIED"
-      )
+      assert.strictEqual(yield* ask(here, outside), "refused CN=outside: refused in the TLS handshake: UNSPECIFIED")
       yield* here.trust([here.ca, narrow, other])
       assert.match(yield* ask(here, inside, agent), /^refused CN=inside: the CA bundle has changed since/u)
       assert.strictEqual(yield* ask(here, inside), "verified CN=inside")

@@ -23,7 +23,9 @@ const configOf = (required: boolean) => {
   return { ...config, audit: { ...config.audit, required } }
 }
 
-const start = Effect.fnUntraced(function* (options: { readonly storage?: FakeStorage; readonly required?: boolean } = {}) {
+const start = Effect.fnUntraced(function* (
+  options: { readonly storage?: FakeStorage; readonly required?: boolean } = {}
+) {
   yield* TestClock.setTime(1_700_000_000_000)
   const storage = options.storage ?? makeFakeStorage()
   const scope = yield* Scope.fork(yield* Effect.scope)

@@ -52,7 +52,9 @@ export const AuditRecord = Schema.Struct({
     Schema.String.annotate({ description: "What was shown, named so that it can be revoked" })
   ),
   count: Schema.optionalKey(
-    Schema.Int.annotate({ description: "How many refusals this stands for, that came faster than each could be recorded" })
+    Schema.Int.annotate({
+      description: "How many refusals this stands for, that came faster than each could be recorded"
+    })
   ),
   first_at: Schema.optionalKey(Schema.String),
   last_at: Schema.optionalKey(Schema.String)
