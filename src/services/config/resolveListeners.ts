@@ -66,17 +66,25 @@ export const resolveListeners = (input: ListenersInput): ResolvedListeners => {
         text: "found true, but no certificate: needs tls_cert_path and tls_key_path, here or in [general]"
       })
     }
+    if (listener.tls) problems.push(...socketTls(entry.address, [...path, "tls"]))
     problems.push(...wayProblems(listener, entry, path), ...clientProblems(listener, clients, path))
     problems.push(...roleProblems([...path, "roles"], entry.roles, input.roles))
     if (listener.roles !== undefined && !entry.auth.some(bringsRoles)) {
       warnings.push({ path: [...path, "roles"], text: "not used, because auth has neither socket nor none" })
+    }
+    if (listener.socket_group !== undefined && entry.address._tag === "Tcp") {
+      warnings.push({ path: [...path, "socket_group"], text: "not used, because this is no UNIX socket" })
     }
     if (listener.force_no_auth && !entry.auth.includes("none")) {
       warnings.push({ path: [...path, "force_no_auth"], text: "not used, because auth has no none" })
     }
     return entry
   })
-  if (listeners.length === 0) entries.push(ofGeneral(input, shared))
+  if (listeners.length === 0) {
+    const entry = ofGeneral(input, shared)
+    if (general.tls_enabled) problems.push(...socketTls(entry.address, ["general", "tls_enabled"]))
+    entries.push(entry)
+  }
   problems.push(...togetherProblems(entries, auth))
   return { entries, problems, warnings }
 }
@@ -120,6 +128,12 @@ const clientsOf = (listener: ClientKeys, auth: Auth): ClientCertificatesConfig |
   if (ca_path === undefined) return undefined
   return { ca_path, crl_path: listener.client_crl_path, required: listener.client_certificate === "required" }
 }
+
+/** The file's own mode guards a socket, and a path is no name that a certificate could be for. */
+const socketTls = (address: ListenAddress.ListenAddress, path: KeyPath): ReadonlyArray<Problem> =>
+  address._tag === "Tcp"
+    ? []
+    : [{ path, text: `found true on ${ListenAddress.format(address)}, allowed: false on a UNIX socket` }]
 
 /** What the ways in need of the address. */
 const wayProblems = (listener: Listener, entry: ListenerConfig, path: KeyPath): ReadonlyArray<Problem> => {

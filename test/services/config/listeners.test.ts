@@ -110,12 +110,28 @@ client_certificate = "required"
     )
   )
 
-  it.live("are told where they count for nothing", () =>
-    Effect.map(warningsOf('[[listeners]]\naddress = ":1"\nroles = ["viewer"]\nforce_no_auth = true\n'), (warnings) =>
-      assert.deepStrictEqual(warnings, [
-        `${file}:3: listeners[0].roles: not used, because auth has neither socket nor none`,
-        `${file}:4: listeners[0].force_no_auth: not used, because auth has no none`
+  it.live("have no TLS on a UNIX socket", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* problemsOf(`[[listeners]]\naddress = "unix:/x"\n${tls}`), [
+        `${file}:3: listeners[0].tls: found true on unix:/x, allowed: false on a UNIX socket`
       ])
+      const general =
+        '[general]\nlisten_addr = "unix:/x"\ntls_enabled = true\ntls_cert_path = "c"\ntls_key_path = "k"\n'
+      assert.deepStrictEqual(yield* problemsOf(general), [
+        `${file}:3: general.tls_enabled: found true on unix:/x, allowed: false on a UNIX socket`
+      ])
+    })
+  )
+
+  it.live("are told where they count for nothing", () =>
+    Effect.map(
+      warningsOf('[[listeners]]\naddress = ":1"\nroles = ["viewer"]\nforce_no_auth = true\nsocket_group = "adm"\n'),
+      (warnings) =>
+        assert.deepStrictEqual(warnings, [
+          `${file}:3: listeners[0].roles: not used, because auth has neither socket nor none`,
+          `${file}:4: listeners[0].force_no_auth: not used, because auth has no none`,
+          `${file}:5: listeners[0].socket_group: not used, because this is no UNIX socket`
+        ])
     )
   )
 })
