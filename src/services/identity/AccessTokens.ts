@@ -82,9 +82,11 @@ export class AccessTokens extends Context.Service<
             more: { role: roles[0] ?? "", ...(roles.length > 1 ? { roles } : {}) }
           }),
         jwks: Effect.map(jwts.keys, (keys) => ({
-          keys: keys
-            .filter(({ alg }) => alg === "EdDSA")
-            .map(({ alg, kid, verifying }) => ({ ...verifying.export({ format: "jwk" }), kid, alg, use: "sig" }))
+          keys: keys.flatMap(({ kid, verifying }) =>
+            verifying.alg === "EdDSA"
+              ? [{ ...verifying.publicKey.export({ format: "jwk" }), kid, alg: verifying.alg, use: "sig" }]
+              : []
+          )
         })),
         rotate: Effect.suspend((): Effect.Effect<string, KeyConfigured | IdentityUnavailable> => {
           const { jwt_algorithm, jwt_secret } = config.get().auth

@@ -6,13 +6,14 @@
  * one is made and stored: of several daemons that do so at a time the last one's signs, and all know all of them. Bounds:
  * `tokenCharsMax` of a token, and the store's of keys. Never: a key or a token in a log or an error.
  */
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
+import { type KeyObject, randomBytes, timingSafeEqual } from "node:crypto"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Semaphore from "effect/Semaphore"
+import type { HmacSha256 } from "../auth/HmacSha256.ts"
 import { CurrentConfig } from "../config/CurrentConfig.ts"
 import { type Checked, claimedBy, clockLeewayMs, invalid, readClaims } from "./claims.ts"
 import { IdentityStore, IdentityUnavailable, type SigningKey, type Snapshot } from "./IdentityStore.ts"
@@ -102,9 +103,13 @@ export class Jwts extends Context.Service<
           if (key.expiresAt !== undefined && clock.currentTimeMillisUnsafe() >= key.expiresAt) {
             return Effect.succeed(invalid("its key has expired", claimedBy(payload)))
           }
-          if (key.alg === "HS256") return Effect.succeed(isSignedBy(key, parts) ? claimsOf(payload) : forged(payload))
+          const { verifying } = key
+          if (verifying.alg === "HS256") {
+            return Effect.succeed(isSignedBy(verifying.hmac, parts) ? claimsOf(payload) : forged(payload))
+          }
           if (!isCanonical(parts.signature)) return Effect.succeed(forged(payload))
-          return Effect.map(isSignedByPair(key, token), (right) => (right ? claimsOf(payload) : forged(payload)))
+          const signed = isSignedByPair(verifying.publicKey, token)
+          return Effect.map(signed, (right) => (right ? claimsOf(payload) : forged(payload)))
         },
         sign: Effect.fnUntraced(function* ({ kind, lifeSeconds, more, session, user }) {
           const key = yield* signer
@@ -159,9 +164,9 @@ const partsOf = (token: string): Parts | undefined => {
 }
 
 /** As text, so that of the ways of writing the signature in base64 only ours counts. */
-const isSignedBy = ({ verifying }: ReadyKey, { signature, signed }: Parts): boolean => {
+const isSignedBy = (hmac: HmacSha256, { signature, signed }: Parts): boolean => {
   const given = Buffer.from(signature)
-  const wanted = Buffer.from(createHmac("sha256", verifying).update(signed).digest("base64url"))
+  const wanted = Buffer.from(hmac.of(signed))
   return given.length === wanted.length && timingSafeEqual(given, wanted)
 }
 
@@ -169,10 +174,10 @@ const isSignedBy = ({ verifying }: ReadyKey, { signature, signed }: Parts): bool
 const isCanonical = (signature: string): boolean =>
   Buffer.from(signature, "base64url").toString("base64url") === signature
 
-const isSignedByPair = ({ alg, verifying }: ReadyKey, token: string): Effect.Effect<boolean> =>
+const isSignedByPair = (publicKey: KeyObject, token: string): Effect.Effect<boolean> =>
   Effect.flatMap(jose, ({ compactVerify }) =>
     Effect.promise(() =>
-      compactVerify(token, verifying, { algorithms: [alg] }).then(
+      compactVerify(token, publicKey, { algorithms: ["EdDSA"] }).then(
         () => true,
         () => false
       )

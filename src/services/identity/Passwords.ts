@@ -20,7 +20,7 @@
  *
  * Bounds: `acceptedMax`, `wrongMax`, `heldMax` answers held back, of which the oldest is given when one more comes.
  */
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
+import { randomBytes, timingSafeEqual } from "node:crypto"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -29,6 +29,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type Admission, FailureThrottle } from "../auth/FailureThrottle.ts"
+import { HmacSha256 } from "../auth/HmacSha256.ts"
 import { passwordBytesMax, passwordFault } from "../auth/passwordFault.ts"
 import { RecentMap } from "../auth/RecentMap.ts"
 import { encodeStored, parseStored, type SlowForm } from "../auth/SecretFormat.ts"
@@ -85,7 +86,7 @@ interface Held {
 interface Asked {
   readonly user: User | undefined
   readonly hash: string
-  readonly digest: Uint8Array
+  readonly digest: string
   /** Why it is wrong, if it is. */
   readonly reason: string
 }
@@ -107,9 +108,9 @@ export class Passwords extends Context.Service<
       const store = yield* IdentityStore
       const throttle = yield* FailureThrottle
       const scope = yield* Effect.scope
-      const processKey = randomBytes(32)
+      const keyed = new HmacSha256(randomBytes(32))
       const dummy: SlowForm = { cost: argon2idCost, salt: randomBytes(16), hash: randomBytes(32) }
-      const accepted = new RecentMap<Uint8Array>(acceptedMax)
+      const accepted = new RecentMap<string>(acceptedMax)
       const wrong = new RecentMap<true>(wrongMax)
       const held = new Set<Held>()
 
@@ -117,7 +118,7 @@ export class Passwords extends Context.Service<
         const standing = standingOf(snapshot, name, config.get().auth.development_users)
         const user = standing._tag === "good" ? standing.user : undefined
         const hash = user?.passwordHash === undefined ? "" : Redacted.value(user.passwordHash)
-        const digest = createHmac("sha256", processKey).update(`${name}\0${hash}\0`).update(password).digest()
+        const digest = keyed.of(`${name}\0${hash}\0`, password)
         const reason =
           standing._tag === "none"
             ? standing.reason
@@ -130,8 +131,8 @@ export class Passwords extends Context.Service<
       /** What is known without a hash. */
       const known = (name: string, { digest, reason, user }: Asked): PasswordVerdict | undefined => {
         const last = accepted.get(name)
-        if (user !== undefined && last !== undefined && timingSafeEqual(last, digest)) return { _tag: "right", user }
-        return wrong.get(keyOf(digest)) === undefined ? undefined : { _tag: "wrong", reason }
+        if (user !== undefined && last !== undefined && isSame(last, digest)) return { _tag: "right", user }
+        return wrong.get(digest) === undefined ? undefined : { _tag: "wrong", reason }
       }
 
       const hashed = (name: string, password: Uint8Array, remembersWrong: boolean) =>
@@ -147,12 +148,12 @@ export class Passwords extends Context.Service<
               const { cost, hash, salt } = form ?? dummy
               const isEqual = timingSafeEqual(yield* slow.derive(cost, password, salt, hash.length), hash)
               const { digest, user } = asked(yield* store.fresh, name, password)
-              if (!timingSafeEqual(digest, now.digest)) continue
+              if (digest !== now.digest) continue
               if (isEqual && form !== undefined && user !== undefined) {
                 accepted.set(name, digest)
                 return { _tag: "right", user } as const
               }
-              if (remembersWrong) wrong.set(keyOf(digest), true)
+              if (remembersWrong) wrong.set(digest, true)
               return { _tag: "wrong", reason: now.reason } as const
             }
           })
@@ -246,7 +247,7 @@ export class Passwords extends Context.Service<
 /** Passwords that are to be stored wait here; no user's name has a colon. */
 const newLane = "system:new"
 
-const keyOf = (digest: Uint8Array): string => Buffer.from(digest).toString("latin1")
+const isSame = (a: string, b: string): boolean => timingSafeEqual(Buffer.from(a), Buffer.from(b))
 
 /** Undefined: there is no hash, or none that can be computed. */
 const formOf = (hash: string): SlowForm | undefined => {

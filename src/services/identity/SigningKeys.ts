@@ -6,10 +6,11 @@
  * `auth.jwt_secret` signs where it is configured and the algorithm is HS256; else the last key of the algorithm that
  * was made and has not been retired. All others verify until they expire. A stored key that cannot be read is none.
  */
-import { createHmac, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto"
+import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { HmacSha256 } from "../auth/HmacSha256.ts"
 import type { AuthConfig } from "../config/IdentityConfig.ts"
 import type { SigningKey } from "./IdentityStore.ts"
 
@@ -18,12 +19,12 @@ export type TokenKind = "at+jwt" | "rt+jwt"
 
 export interface ReadyKey {
   readonly kid: string
-  readonly alg: "HS256" | "EdDSA"
-  /** Of HS256 the same as `verifying`. */
   readonly signing: KeyObject
-  readonly verifying: KeyObject
   /** UNIX milliseconds. */
   readonly expiresAt: number | undefined
+  readonly verifying:
+    | { readonly alg: "HS256"; readonly hmac: HmacSha256 }
+    | { readonly alg: "EdDSA"; readonly publicKey: KeyObject }
 }
 
 export interface KeyRing {
@@ -36,7 +37,7 @@ export interface KeyRing {
 
 const kinds: ReadonlyArray<TokenKind> = ["at+jwt", "rt+jwt"]
 
-export const headerOf = ({ alg, kid }: ReadyKey, typ: TokenKind) => ({ alg, typ, kid })
+export const headerOf = ({ kid, verifying }: ReadyKey, typ: TokenKind) => ({ alg: verifying.alg, typ, kid })
 
 const Oct = Schema.fromJsonString(Schema.Struct({ kty: Schema.Literal("oct"), k: Schema.NonEmptyString }))
 const Okp = Schema.fromJsonString(
@@ -66,7 +67,7 @@ export const makeKeyRing = (
     )
   )
   return {
-    signer: configured?.alg === alg ? configured : ready.find(({ kid }) => kid === active?.kid),
+    signer: configured?.verifying.alg === alg ? configured : ready.find(({ kid }) => kid === active?.kid),
     keys,
     byHeader
   }
@@ -76,26 +77,30 @@ const readyKey = ({ alg, expiresAt, jwk, kid }: SigningKey): ReadyKey | undefine
   const text = Redacted.value(jwk)
   if (alg === "HS256") {
     const oct = Option.getOrUndefined(readOct(text))
-    if (oct === undefined) return undefined
-    const key = createSecretKey(oct.k, "base64url")
-    return { kid, alg, signing: key, verifying: key, expiresAt }
+    return oct === undefined ? undefined : secretKey(kid, Buffer.from(oct.k, "base64url"), expiresAt)
   }
   const okp = Option.getOrUndefined(readOkp(text))
   if (okp === undefined) return undefined
   try {
     const signing = createPrivateKey({ key: okp, format: "jwk" })
-    return { kid, alg, signing, verifying: createPublicKey(signing), expiresAt }
+    return { kid, signing, verifying: { alg, publicKey: createPublicKey(signing) }, expiresAt }
   } catch {
     return undefined
   }
 }
 
-/** Told by every token; what a token's signature does not tell of the secret, this does not either. */
-const kidOf = (secret: string): string =>
-  createHmac("sha256", secret).update("systemapi: id of auth.jwt_secret").digest("base64url").slice(0, 22)
+const secretKey = (kid: string, bytes: Uint8Array, expiresAt: number | undefined): ReadyKey => ({
+  kid,
+  signing: createSecretKey(bytes),
+  verifying: { alg: "HS256", hmac: new HmacSha256(bytes) },
+  expiresAt
+})
 
+/**
+ * Its id is told by every token: what a token's signature does not tell of the secret, the id does not either.
+ */
 const configuredKey = (secret: Redacted.Redacted): ReadyKey => {
-  const text = Redacted.value(secret)
-  const key = createSecretKey(text, "utf8")
-  return { kid: kidOf(text), alg: "HS256", signing: key, verifying: key, expiresAt: undefined }
+  const bytes = Buffer.from(Redacted.value(secret))
+  const kid = new HmacSha256(bytes).of("systemapi: id of auth.jwt_secret").slice(0, 22)
+  return secretKey(kid, bytes, undefined)
 }
