@@ -24,7 +24,7 @@ export const measure = (): Promise<ReadonlyArray<Line>> => {
     const authorization = await logIn(address, "admin", "admin123")
     const newcomers = Array.from({ length: seconds }, (_, n) => `newcomer${n}`)
     for (const name of [...newcomers, ...attacked.slice(2)]) {
-      await post(`${address}/v1/users`, { name, password, roles: ["viewer"] }, { authorization })
+      await post(`${address}/v1/users`, { username: name, password, roles: ["viewer"] }, { authorization })
     }
     await delay(1000)
     const before = daemon.residentMiB

@@ -91,6 +91,61 @@ describe("FailureThrottle", () => {
   )
 })
 
+describe("FailureThrottle of a user among many", () => {
+  it.effect("spends the hashes of one user and one network, and nobody else's", () =>
+    Effect.gen(function* () {
+      const throttle = yield* FailureThrottle
+      const tags: Array<string> = []
+      for (let n = 0; n < 12; n++) tags.push((yield* throttle.admitUser("10.0.0.1", "alice"))._tag)
+      assert.deepStrictEqual(tags, [...Array.from({ length: 10 }, () => "admitted"), "limited", "limited"])
+      // The network's budget is spent as well, which leaves doubt about who comes from it.
+      assert.deepStrictEqual(yield* throttle.admitUser("10.0.0.1", "bob"), { _tag: "doubtful", retryAfterSeconds: 1 })
+      assert.strictEqual((yield* throttle.admitUser("10.0.0.2", "alice"))._tag, "admitted")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* throttle.admitUser("10.0.0.1", "alice"))._tag, "admitted")
+      assert.strictEqual((yield* throttle.admitUser("10.0.0.1", "alice"))._tag, "limited")
+    }).pipe(Effect.provide(FailureThrottle.layer))
+  )
+
+  it.effect("doubts everybody who asks for a user whose budget many networks have spent, but newcomers", () =>
+    Effect.gen(function* () {
+      const throttle = yield* FailureThrottle
+      for (let n = 0; n < 20; n++) assert.isFalse((yield* throttle.failed(`10.0.${n}.1`, "alice")).limited)
+      assert.isTrue((yield* throttle.failed("10.0.0.1", "alice")).limited)
+      assert.isFalse((yield* throttle.failed("10.0.0.1", "bob")).limited)
+      assert.strictEqual((yield* throttle.admitUser("10.0.1.1", "alice"))._tag, "doubtful")
+      assert.strictEqual((yield* throttle.admitUser("10.9.9.9", "alice"))._tag, "admitted")
+    }).pipe(Effect.provide(FailureThrottle.layer))
+  )
+
+  it.effect("takes back what a right password was charged, in doubt as well", () =>
+    Effect.gen(function* () {
+      const throttle = yield* FailureThrottle
+      for (let n = 0; n < 50; n++) {
+        const admission = yield* throttle.admitUser("10.0.0.1", "alice")
+        assert.strictEqual(admission._tag, "admitted")
+        yield* throttle.forgiveUser("10.0.0.1", "alice", admission)
+      }
+      yield* failedTimes("10.0.0.1", 10)
+      for (let n = 0; n < 50; n++) {
+        const admission = yield* throttle.admitUser("10.0.0.1", "alice")
+        assert.strictEqual(admission._tag, "doubtful")
+        yield* throttle.forgiveUser("10.0.0.1", "alice", admission)
+      }
+      assert.deepStrictEqual(throttle.stats(), { addresses: 1, failures: 10, limited: 0 })
+    }).pipe(Effect.provide(FailureThrottle.layer))
+  )
+
+  it.effect("charges a refused try to nobody: a flood does not make its own end later", () =>
+    Effect.gen(function* () {
+      const throttle = yield* FailureThrottle
+      for (let n = 0; n < 1000; n++) yield* throttle.admitUser("10.0.0.1", "alice")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* throttle.admitUser("10.0.0.1", "alice"))._tag, "admitted")
+    }).pipe(Effect.provide(FailureThrottle.layer))
+  )
+})
+
 describe("networkOf", () => {
   it.each([
     ["192.0.2.7", "192.0.2.7"],

@@ -30,7 +30,7 @@ const parts = (token: string): readonly [string, string, string] => {
   return [header, payload, signature]
 }
 const Json = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
-const read = (part: string) => Schema.decodeUnknownSync(Json)(Buffer.from(part, "base64url").toString())
+const read = (part: string) => Schema.decodeSync(Json)(Buffer.from(part, "base64url").toString())
 const headerOf = (token: string): Header => {
   const { alg, kid, typ } = read(parts(token)[0])
   return { alg: String(alg), typ: String(typ), kid: String(kid) }

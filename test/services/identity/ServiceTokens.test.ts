@@ -42,8 +42,9 @@ describe("ServiceTokens", () => {
       assert.isTrue(Exit.isExit(tokens.verify(bearer)))
       const verified = yield* tokens.verify(bearer)
       if (verified._tag === "invalid") return assert.fail(verified.reason)
-      const { permissions, ...principal } = verified.principal
-      assert.deepStrictEqual(principal, {
+      const { permissions } = verified.principal
+      assert.deepStrictEqual(permissions.grants, ["actions:run:deploy", "events:read"])
+      assert.deepStrictEqual(verified.principal, {
         id: "token:ci",
         kind: "token",
         roles: [],
@@ -52,7 +53,8 @@ describe("ServiceTokens", () => {
         authenticatedAt: someDay,
         credential: token.id,
         session: undefined,
-        expiresAt: undefined
+        expiresAt: undefined,
+        permissions
       })
       for (const wrong of [
         "sa_",

@@ -144,8 +144,9 @@ describe("Sessions.refresh", () => {
     Effect.gen(function* () {
       const { login, sessions } = yield* start()
       const { refreshToken } = yield* login
-      const exits = yield* Effect.all(
-        [refreshToken, refreshToken].map((token) => Effect.exit(sessions.refresh(token))),
+      const exits = yield* Effect.forEach(
+        [refreshToken, refreshToken],
+        (token) => Effect.exit(sessions.refresh(token)),
         {
           concurrency: "unbounded"
         }
