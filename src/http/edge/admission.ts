@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import { type Admitted, nothingShown, type Outcome, type Rejected } from "../../services/auth/Attempt.ts"
 import type { Authenticator, Surface } from "../../services/auth/Authenticator.ts"
+import { escapeControls } from "../../services/events/render.ts"
 import type { Principal } from "../../services/identity/Principal.ts"
 import { isAllowed } from "./Access.ts"
 import type { Call } from "./Call.ts"
@@ -33,7 +34,8 @@ export const makeAdmission = (authenticator: Authenticator["Service"], surface: 
     switch (rejection._tag) {
       case "refused": {
         const { refusal } = rejection
-        call.refused = refusal.claimed === undefined ? refusal.reason : `${refusal.claimed}: ${refusal.reason}`
+        const { claimed, reason } = refusal
+        call.refused = claimed === undefined ? reason : `${escapeControls(claimed.slice(0, claimedMax))}: ${reason}`
         return failure(401, "Unauthorized", challengeOf(call.path, refusal, surface.providers))
       }
       case "limited":
@@ -86,6 +88,9 @@ export const makeAdmission = (authenticator: Authenticator["Service"], surface: 
       )
   }
 }
+
+/** Whoever is not known may have written anything; longer than names and subjects are. */
+const claimedMax = 200
 
 /** As the same one: a token that is let in as nobody by now is not what was let in. */
 const mayHave = (principal: Principal, call: Call, endpoint: Route): boolean =>

@@ -29,6 +29,8 @@ export type Outcome =
 
 export interface Attempt {
   readonly authorization: string | undefined
+  /** What it says, where somebody has read it already. */
+  readonly credentials?: BasicCredentials | undefined
   /** Of the client; empty where there is none, as on a UNIX socket. */
   readonly address: string
 }
@@ -63,8 +65,8 @@ export class BasicAuth extends Context.Service<
       })
 
       return BasicAuth.of({
-        authenticate: ({ address, authorization }) => {
-          const credentials = authorization === undefined ? undefined : parseBasic(authorization)
+        authenticate: ({ address, authorization, credentials: read }) => {
+          const credentials = read ?? (authorization === undefined ? undefined : parseBasic(authorization))
           const verdict = secret.verifyNow(credentials?.password ?? nothing)
           if (verdict === "open") return Effect.succeed(open(secret.version()))
           if (authorization === undefined) return Effect.succeed(unauthorized)
@@ -83,7 +85,7 @@ const nothing = new Uint8Array(0)
 const adminUser = Buffer.from("admin")
 
 /** The name is public: how long this takes tells nothing. */
-const isAdmin = (user: Uint8Array): boolean => adminUser.equals(user)
+export const isAdmin = (user: Uint8Array): boolean => adminUser.equals(user)
 
 const unauthorized: Outcome = { _tag: "unauthorized" }
 const open = (secretVersion: number): Outcome => ({ _tag: "open", secretVersion })

@@ -8,13 +8,13 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { CurrentRoles } from "../identity/CurrentRoles.ts"
-import type { IdentityStore } from "../identity/IdentityStore.ts"
+import { type IdentityStore, userNamePattern } from "../identity/IdentityStore.ts"
 import type { Passwords } from "../identity/Passwords.ts"
 import { PermissionSet } from "../identity/Permission.ts"
 import { adminId, type Principal } from "../identity/Principal.ts"
 import { type Attempt, nothingShown, type Outcome, refused } from "./Attempt.ts"
-import { parseBasic } from "./Authorization.ts"
-import type { BasicAuth } from "./BasicAuth.ts"
+import { type BasicCredentials, parseBasic } from "./Authorization.ts"
+import { type BasicAuth, isAdmin } from "./BasicAuth.ts"
 import type { BasicSecret } from "./BasicSecret.ts"
 import { userPrincipal } from "./userPrincipal.ts"
 
@@ -47,17 +47,20 @@ export const makeBasicProvider = (parts: BasicProviderParts): Authenticate => {
     expiresAt: undefined
   })
 
-  const bySecret = (attempt: Attempt, claimed: string | undefined): Effect.Effect<Outcome> =>
-    Effect.mapEager(basic.authenticate(attempt), (outcome): Outcome => {
+  const bySecret = (
+    { address, authorization }: Attempt,
+    credentials: BasicCredentials | undefined
+  ): Effect.Effect<Outcome> =>
+    Effect.mapEager(basic.authenticate({ address, authorization, credentials }), (outcome): Outcome => {
       switch (outcome._tag) {
         case "admin":
           return { _tag: "admitted", principal: admin(), secretVersion: outcome.secretVersion }
         case "open":
-          return refused("basic", "no password is set", claimed)
+          return refused("basic", "no password is set", claimedBy(credentials))
         case "limited":
           return outcome
         case "unauthorized":
-          return refused("basic", "wrong user or password", claimed)
+          return refused("basic", "wrong user or password", claimedBy(credentials))
       }
     })
 
@@ -66,7 +69,7 @@ export const makeBasicProvider = (parts: BasicProviderParts): Authenticate => {
     return Effect.matchEager(passwords.verify(user, password, address), {
       onSuccess: (verdict): Outcome =>
         verdict._tag === "wrong"
-          ? refused("basic", verdict.reason, user)
+          ? refused("basic", verdict.reason, possibleName(user))
           : {
               _tag: "admitted",
               principal: userPrincipal(verdict.user, roles.get(), {
@@ -86,21 +89,18 @@ export const makeBasicProvider = (parts: BasicProviderParts): Authenticate => {
     const { address, authorization } = attempt
     if (authorization === undefined) return Effect.succeed(nothingShown)
     const credentials = parseBasic(authorization)
-    if (credentials === undefined) return bySecret(attempt, undefined)
-    const user = nameOf(credentials.user)
-    if (hasSecretFile && user === adminId) return bySecret(attempt, user)
+    if (credentials === undefined || (hasSecretFile && isAdmin(credentials.user))) return bySecret(attempt, credentials)
     // What has changed since is asked for by whoever needs the slow hash.
     const isNobodyStored = identities.current()?.users.size === 0
-    return isNobodyStored ? bySecret(attempt, user) : byStore(user, credentials.password, address)
+    if (isNobodyStored) return bySecret(attempt, credentials)
+    return byStore(Buffer.from(credentials.user).toString(), credentials.password, address)
   }
 }
 
 const adminRoles: ReadonlyArray<string> = [adminId]
 
-/** Longer than a name may be, and short enough for a log. */
-const claimedMax = 64
+/** For the audit log, where only what could be a name is told: people type their password into the wrong field. */
+const claimedBy = (credentials: BasicCredentials | undefined): string | undefined =>
+  credentials === undefined ? undefined : possibleName(Buffer.from(credentials.user).toString())
 
-const nameOf = (user: Uint8Array): string =>
-  Buffer.from(user)
-    .toString()
-    .slice(0, claimedMax + 1)
+const possibleName = (name: string): string | undefined => (userNamePattern.test(name) ? name : undefined)

@@ -35,7 +35,7 @@ export const makeCertificateProvider =
       authenticatedAt: clock.currentTimeMillisUnsafe(),
       credential: certificate.fingerprint,
       session: undefined,
-      expiresAt: undefined
+      expiresAt: certificate.notAfter
     } as const
     return { _tag: "admitted", principal, secretVersion: secret.version() }
   }

@@ -52,7 +52,7 @@ describe("the audit log", () => {
       ] as const) {
         const { ask, entries } = yield* edge({ outcome })
         yield* ask(path)
-        assert.deepStrictEqual<unknown>(entries.map(brief), [expected])
+        assert.deepStrictEqual(entries.map(brief), [[...expected]])
       }
     })
   )

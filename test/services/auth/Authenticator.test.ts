@@ -336,7 +336,10 @@ describe("without a header", () => {
         const outcome = yield* Effect.provide(ask(undefined, ["certificate"], verified), layer)
         assert.strictEqual(told(outcome), "certificate:build")
         assert.isTrue(permissionsOf(outcome).has("actions:run:any"))
-        assert.propertyVal(outcome._tag === "admitted" ? outcome.principal : {}, "credential", certificate.fingerprint)
+        assert.deepInclude(outcome._tag === "admitted" ? outcome.principal : {}, {
+          credential: certificate.fingerprint,
+          expiresAt: certificate.notAfter
+        })
       }
     })
   )
