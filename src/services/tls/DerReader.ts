@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { type Tag, universal } from "./Der.ts"
 
 /** These bytes are no DER, or not of the kind that was expected. Thrown: whoever reads catches it once, at the outside. */
-export class DerFault extends Schema.TaggedError<DerFault>()("DerFault", { reason: Schema.String, at: Schema.Number }) {
+export class DerFault extends Schema.TaggedError<DerFault>()("DerFault", { reason: Schema.String, at: Schema.Int }) {
   override get message() {
     return `${this.reason} at byte ${this.at}`
   }

@@ -387,6 +387,21 @@ const resumable = (world: World, options: Tls.ConnectionOptions) =>
   })
 
 describe("connections with certificates", () => {
+  it.live("are not resumed by openssl either, as those without are", () =>
+    Effect.gen(function* () {
+      const resumed = Effect.fnUntraced(function* (here: World) {
+        const client = yield* issue(here.ca, "client")
+        const session = join(here.folder, "session")
+        const own = ["-connect", `127.0.0.1:${here.port}`, "-tls1_2", "-cert", client.certPath, "-key", client.keyPath]
+        const first = yield* Effect.promise(() => openssl("s_client", ...own, "-sess_out", session))
+        const second = yield* Effect.promise(() => openssl("s_client", ...own, "-sess_in", session))
+        return [first, second].map((text) => /^(New|Reused), TLSv1\.2/mu.exec(text)?.[1])
+      })
+      assert.deepStrictEqual(yield* resumed(yield* world()), ["New", "New"])
+      assert.deepStrictEqual(yield* resumed(yield* world({ ask: false })), ["New", "Reused"])
+    })
+  )
+
   it.live("leave nothing behind, served or refused", () =>
     Effect.gen(function* () {
       const here = yield* world()
