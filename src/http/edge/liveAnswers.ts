@@ -81,8 +81,9 @@ export const decidedAnew = <A, E, E2>(
   otherwise: () => E2
 ): Effect.Effect<A, E | E2> => {
   const started = clock.monotonicTimeNanosUnsafe()
-  return Effect.flatMap(effect, (answer): Effect.Effect<A, E2> => {
-    if (clock.monotonicTimeNanosUnsafe() - started < waitedLongNanos) return Effect.succeed(answer)
-    return Effect.flatMap(stillMay, (may) => (may ? Effect.succeed(answer) : Effect.fail(otherwise())))
-  })
+  return Effect.tap(effect, () =>
+    clock.monotonicTimeNanosUnsafe() - started < waitedLongNanos
+      ? Effect.void
+      : Effect.filterOrFail(stillMay, (may) => may, otherwise)
+  )
 }

@@ -7,21 +7,19 @@ import type { RateLimits } from "../../services/limits/RateLimits.ts"
 import type { Guard } from "./Edge.ts"
 import { failure } from "./HttpFailure.ts"
 
-const goOn = Effect.succeed(undefined)
-
 export const rateLimitGuard =
   (limits: RateLimits["Service"]): Guard =>
   ({ rate }) =>
   (call) => {
     const taken = limits.take(rate, call.principal, call.address)
-    if (taken === undefined) return goOn
+    if (taken === undefined) return Effect.undefined
     const { quota, remaining, resetSeconds, retryAfterSeconds, windowSeconds } = taken
     call.answerHeaders = {
       ...call.answerHeaders,
       "ratelimit-policy": `"${rate}";q=${quota};w=${windowSeconds}`,
       ratelimit: `"${rate}";r=${remaining};t=${resetSeconds}`
     }
-    if (retryAfterSeconds === undefined) return goOn
+    if (retryAfterSeconds === undefined) return Effect.undefined
     call.refused = "more requests than are allowed"
     return Effect.fail(
       failure(429, `Too many requests: ${quota} of this kind are allowed in ${windowSeconds} seconds`, {
