@@ -40,9 +40,10 @@ export const defaultOptions: FailureThrottleOptions = {
   // Somebody's machines with an old password, all of them at once.
   perUser: { burst: 20, perSecond: 1 },
   usersMax: 4096,
-  // Not more than an address may fail. A password known to be wrong costs none of these.
-  perPair: { burst: 10, perSecond: 0.5 },
-  // About two megabytes; a flood of a thousand names a second forgets a pair after sixteen, having won eight hashes.
+  // Not more than an address may fail, and ten users under attack cost two hashes a second. A password that is known to
+  // be wrong costs none of these.
+  perPair: { burst: 10, perSecond: 0.2 },
+  // About two megabytes; a flood of a thousand names a second forgets a pair after sixteen, having won ten hashes.
   pairsMax: 16_384
 }
 
