@@ -39,6 +39,8 @@ export const mockAudit = (entries: Array<AuditEntry>): Layer.Layer<Audit> =>
   Layer.mock(Audit, {
     record: (entry) => void entries.push(entry),
     before: (entry) => Effect.sync(() => void entries.push(entry)),
+    durably: (several) => Effect.sync(() => void entries.push(...several)),
+    recorded: Effect.void,
     degraded: () => undefined,
     stats: () => ({ recorded: entries.length, summed: 0, failed: 0 })
   })

@@ -54,7 +54,7 @@ import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { EventStorage } from "../../src/services/storage/EventStorage.ts"
 import type { IdentityStorage } from "../../src/services/storage/IdentityStorage.ts"
 import type { Spawner } from "../../src/services/commands/Spawner.ts"
-import { mockAudit, mockProcessLog, nobodyStored, shownListener } from "../harness/mocks.ts"
+import { mockProcessLog, nobodyStored, shownListener } from "../harness/mocks.ts"
 import { type Setup, secretPath, uploadPaths } from "./Setup.ts"
 import type { Process } from "./World.ts"
 
@@ -192,7 +192,6 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   )
   const quiet = Layer.mergeAll(
     mockProcessLog({ configure: () => Effect.void }),
-    mockAudit([]),
     Logger.layer([loggerTo(options.log)])
   )
 
