@@ -15,6 +15,7 @@ import { Executor } from "../services/commands/Executor.ts"
 import type { Config, ListenerConfig } from "../services/config/Config.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
 import { format } from "../services/config/ListenAddress.ts"
+import { IdentityStore } from "../services/identity/IdentityStore.ts"
 import type { ApiName } from "../services/identity/Principal.ts"
 import { RateLimits } from "../services/limits/RateLimits.ts"
 import { ProcessLog } from "../services/log/ProcessLog.ts"
@@ -29,6 +30,9 @@ import type { ListenerLimits } from "./listener/Limits.ts"
 import { type BoundListener, listen } from "./listener/Listener.ts"
 import type { DaemonServices } from "./system/daemonHandlers.ts"
 import { type ListenerTls, makeListenerTls } from "./listenerTls.ts"
+import { approvalGuard } from "./identity/approvalGuard.ts"
+import { justificationGuard } from "./identity/justificationGuard.ts"
+import { makeRecorder } from "./identity/recording.ts"
 
 type Listeners = ReturnType<DaemonServices["listeners"]>
 
@@ -57,7 +61,11 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
       problems: tls?.problems() ?? []
     }))
   const clock = yield* Clock.Clock
-  const guards = [rateLimitGuard(yield* RateLimits)]
+  const guards = [
+    rateLimitGuard(yield* RateLimits),
+    justificationGuard(current),
+    approvalGuard({ audit, config: current, recorder: makeRecorder(audit), store: yield* IdentityStore })
+  ]
   const live = yield* makeLiveAnswers
   const routesByApi = yield* routesOf(seen)
   const listenerTls = makeListenerTls(config.general)

@@ -5,7 +5,8 @@ import type { Incoming } from "../listener/Incoming.ts"
 import type { GuardedRoute } from "./routes.ts"
 
 export class Call {
-  readonly request: Incoming
+  /** A guard that has read the body puts one in its place that has it. */
+  request: Incoming
   readonly id: string
   /** The listener it came through. */
   readonly surface: Surface

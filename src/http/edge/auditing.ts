@@ -9,6 +9,7 @@ import type { Audit, AuditEntry } from "../../services/audit/Audit.ts"
 import type { AuditConfig } from "../../services/config/IdentityConfig.ts"
 import type { Call } from "./Call.ts"
 import { failure, type HttpFailure } from "./HttpFailure.ts"
+import { justificationOf } from "./justification.ts"
 import { redactedPath } from "./redacted.ts"
 import type { Route } from "./routes.ts"
 
@@ -19,8 +20,11 @@ export interface Auditing {
   readonly after: (call: Call, status: number, durationMs: number) => void
 }
 
-/** What is told of a justification; the rest is the caller's to shorten. */
-const justificationMax = 512
+/** What is no justification is refused, and not told. */
+const justificationSaid = (call: Call): string | undefined => {
+  const given = justificationOf(call)
+  return "said" in given ? given.said : undefined
+}
 
 export const makeAuditing = (audit: Audit["Service"], rules: () => AuditConfig): Auditing => {
   const isTold = (route: Route, { reads }: AuditConfig): boolean =>
@@ -66,7 +70,7 @@ const entryOf = (call: Call, outcome: AuditEntry["outcome"]): AuditEntry => {
     on: call.permission,
     method: request.method,
     path: redactedPath(call.path),
-    justification: call.header("x-justification")?.slice(0, justificationMax),
+    justification: justificationSaid(call),
     credential: principal?.credential
   }
 }

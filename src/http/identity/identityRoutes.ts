@@ -11,6 +11,8 @@ import { ServiceTokens } from "../../services/identity/ServiceTokens.ts"
 import { Sessions } from "../../services/identity/Sessions.ts"
 import { identityEndpoints } from "../api/endpoints.ts"
 import { bind, type Route } from "../edge/routes.ts"
+import { watchExpiry } from "./approvalExpiry.ts"
+import { makeApprovalHandlers } from "./approvalHandlers.ts"
 import { makeAuditHandlers } from "./auditHandlers.ts"
 import { makeAuthHandlers } from "./authHandlers.ts"
 import { makeKeyHandlers } from "./keyHandlers.ts"
@@ -21,7 +23,8 @@ import { makeUserHandlers } from "./userHandlers.ts"
 export const identityRoutes = Effect.gen(function* () {
   const store = yield* IdentityStore
   const passwords = yield* Passwords
-  const recorder = makeRecorder(yield* Audit)
+  const auditLog = yield* Audit
+  const recorder = makeRecorder(auditLog)
   const auth = makeAuthHandlers({ passwords, recorder, sessions: yield* Sessions, store })
   const keys = makeKeyHandlers({ accessTokens: yield* AccessTokens, recorder, store })
   const users = makeUserHandlers({
@@ -31,13 +34,15 @@ export const identityRoutes = Effect.gen(function* () {
     roles: yield* CurrentRoles,
     store
   })
-  const audit = makeAuditHandlers({ audit: yield* Audit, log: yield* EventLog })
+  const audit = makeAuditHandlers({ audit: auditLog, log: yield* EventLog })
   const tokens = makeTokenHandlers({ recorder, serviceTokens: yield* ServiceTokens, store })
+  yield* watchExpiry(store, auditLog)
   const routes: ReadonlyArray<Route> = [
     ...bind(identityEndpoints.auth, { ...auth, ...keys }),
     ...bind(identityEndpoints.users, users),
     ...bind(identityEndpoints.tokens, tokens),
-    ...bind(identityEndpoints.audit, audit)
+    ...bind(identityEndpoints.audit, audit),
+    ...bind(identityEndpoints.approvals, makeApprovalHandlers({ recorder, store }))
   ]
   return routes
 })

@@ -1,6 +1,7 @@
 /** The identity API as a contract: who may come in and what they may do, and who did. */
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
+import { ApprovalsGroup } from "./Approvals.ts"
 import { AuditGroup } from "./Audit.ts"
 import { AuthGroup } from "./Auth.ts"
 import { TokensGroup } from "./Tokens.ts"
@@ -11,6 +12,7 @@ export class IdentityApi extends HttpApi.make("identity")
   .add(UsersGroup)
   .add(TokensGroup)
   .add(AuditGroup)
+  .add(ApprovalsGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "Identity API",
