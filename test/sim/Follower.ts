@@ -120,10 +120,16 @@ export class Follower {
       const { from, reason, to } = decodeGap(data)
       trace.count("gap told to a follower")
       judge.check(
-        reason === "removed by retention" && from === this.cursor + 1 && to >= from && to <= storage.removedThrough,
+        // One that has all there is is not told of a gap.
+        reason === "removed by retention" && from > this.cursor && to >= from && to <= storage.removedThrough,
         "followers miss nothing",
         () =>
           `${this.name} after ${this.cursor}: gap ${from} to ${to}, ${reason}; removed through ${storage.removedThrough}`
+      )
+      judge.check(
+        log.isNext(this.cursor, from) && !log.isNext(from - 1, to + 1),
+        "followers miss nothing",
+        () => `${this.name} after ${this.cursor}: gap ${from} to ${to}, where there is none, or a larger one`
       )
       this.cursor = to
       return
@@ -131,7 +137,7 @@ export class Follower {
     const { message, seq } = decodeEvent(data)
     trace.count("event told to a follower")
     judge.check(
-      seq === this.cursor + 1,
+      seq > this.cursor && log.isNext(this.cursor, seq),
       "followers miss nothing",
       () => `${this.name}: event ${seq} after ${this.cursor}`
     )

@@ -10,6 +10,7 @@ export type Invariant =
   | "fifo arrives"
   | "readers see the log"
   | "followers miss nothing"
+  | "audit is told"
   | "no permission is skipped"
   | "the password opens"
   | "files are whole"

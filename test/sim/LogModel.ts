@@ -21,6 +21,8 @@ export class LogModel {
   readonly messages: Array<string> = []
   /** The newest event that anybody was told of: whoever asks from now on must be shown it. */
   known = 0
+  /** Seqs of audit entries, which no reader is shown. */
+  private readonly hidden = new Set<number>()
   private readonly written = new Map<string, Written>()
   private readonly judge: Judge
   private readonly storage: SimStorage
@@ -34,15 +36,37 @@ export class LogModel {
     return this.messages.length
   }
 
+  /** The newest event that readers are shown. */
+  get lastShown(): number {
+    let seq = this.last
+    while (this.hidden.has(seq)) seq -= 1
+    return seq
+  }
+
+  /** Whether who knows everything up to the one seq, and is next shown what comes after the other, has missed nothing. */
+  isAll(known: number, through: number): boolean {
+    for (let seq = Math.max(known, this.storage.removedThrough) + 1; seq <= through; seq++) {
+      if (!this.hidden.has(seq)) return false
+    }
+    return through >= known
+  }
+
   /** A client sends it, with the right to do so. */
   sent(message: string): void {
     this.written.set(message, { state: "pending", seq: undefined })
   }
 
+  /** Whether nothing that readers are shown lies between the two. */
+  isNext(known: number, seq: number): boolean {
+    for (let between = known + 1; between < seq; between++) if (!this.hidden.has(between)) return false
+    return true
+  }
+
   committed({ events }: Commit): void {
-    for (const { message, seq, source } of events) {
+    for (const { level, message, seq, source } of events) {
       this.judge.check(seq === this.last + 1, "stored once", () => `event ${seq} follows event ${this.last}`)
       this.messages.push(message)
+      if (level === "audit") this.hidden.add(seq)
       if (source !== "http") continue
       const own = this.written.get(message)
       if (own === undefined) {
@@ -94,7 +118,7 @@ export class LogModel {
     let cursor = after
     for (const { message, seq } of events) {
       this.judge.check(
-        seq === cursor + 1 || (seq > cursor && seq - 1 <= this.storage.removedThrough),
+        seq > cursor && this.isAll(cursor, seq - 1),
         "readers see the log",
         () => `${who}: event ${seq} after event ${cursor}`
       )
@@ -107,7 +131,7 @@ export class LogModel {
   holds(seq: number, message: string, who: string): void {
     this.known = Math.max(this.known, seq)
     this.judge.check(
-      this.messages[seq - 1] === message,
+      this.messages[seq - 1] === message && !this.hidden.has(seq),
       "readers see the log",
       () => `${who}: event ${seq} was shown as ${message}, and is ${this.messages[seq - 1] ?? "not there"}`
     )
@@ -117,7 +141,7 @@ export class LogModel {
   tail(messages: ReadonlyArray<string>, known: number, max: number, who: string): void {
     for (let end = this.last; end >= known; end--) {
       const before = this.beforeTail(messages, end)
-      if (before === undefined || (end - before !== max && before > this.storage.removedThrough)) continue
+      if (before === undefined || (messages.length !== max && !this.isAll(0, before))) continue
       this.known = Math.max(this.known, end)
       return
     }
@@ -128,6 +152,7 @@ export class LogModel {
   private beforeTail(messages: ReadonlyArray<string>, end: number): number | undefined {
     let seq = end
     for (const message of messages.toReversed()) {
+      while (this.hidden.has(seq)) seq -= 1
       while (this.messages[seq - 1] !== message) {
         if (seq === 0 || seq > this.storage.removedThrough) return undefined
         seq -= 1

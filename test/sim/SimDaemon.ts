@@ -190,10 +190,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     Layer.provideMerge(work),
     Layer.provideMerge(platform)
   )
-  const quiet = Layer.mergeAll(
-    mockProcessLog({ configure: () => Effect.void }),
-    Logger.layer([loggerTo(options.log)])
-  )
+  const quiet = Layer.mergeAll(mockProcessLog({ configure: () => Effect.void }), Logger.layer([loggerTo(options.log)]))
 
   const scope = yield* Scope.make()
   const context = yield* Layer.buildWithScope(Layer.fresh(Layer.provideMerge(parts, quiet)), scope).pipe(

@@ -9,6 +9,7 @@ import { type Answer, type Ask, Connection, type Watcher } from "./Connection.ts
 import { FileModel } from "./FileModel.ts"
 import type { Follower } from "./Follower.ts"
 import { Judge } from "./Judge.ts"
+import { AuditModel } from "./AuditModel.ts"
 import { LogModel } from "./LogModel.ts"
 import { PipeModel } from "./PipeModel.ts"
 import { Random } from "./Random.ts"
@@ -45,6 +46,7 @@ export class Simulation {
   readonly disk: SimDisk
   readonly fifo: SimFifo
   readonly spawner: SimSpawner
+  readonly audit: AuditModel
   readonly log: LogModel
   readonly pipes: PipeModel
   readonly setup: Setup
@@ -78,6 +80,7 @@ export class Simulation {
     this.fifo = new SimFifo(...device("fifo"))
     this.spawner = new SimSpawner(...device("spawner"))
     this.log = new LogModel(this.judge, this.storage)
+    this.audit = new AuditModel(this.judge)
     this.pipes = new PipeModel(
       this.judge,
       this.world,
@@ -97,6 +100,7 @@ export class Simulation {
       this.log.committed(commit)
       this.work.committed(commit, this.undisturbed)
       this.pipes.committed(commit)
+      this.audit.committed(commit)
       for (const { message, seq } of commit.events) this.trace.say(`  stored ${seq}: ${message.slice(0, 70)}`)
     }
     this.fifo.listener = {
@@ -294,6 +298,7 @@ export class Simulation {
     for (const connection of this.connections) connection.cut("the daemon is no more")
     this.pipes.processEnded()
     this.work.processEnded()
+    this.audit.processEnded()
     this.files.processEnded()
     this.secret.processEnded()
     if (restartMs !== undefined) this.world.after(restartMs, () => this.start())

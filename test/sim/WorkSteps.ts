@@ -142,10 +142,36 @@ const look: Step = {
   }
 }
 
+/** As requests that change something are recorded, some of them many at a time. */
+const audited: Step = {
+  name: "something to record",
+  weight: 5,
+  run: (sim) => {
+    const { daemon } = sim
+    if (daemon === undefined || sim.stopping) return false
+    const count = sim.random.chance(0.1) ? 60 : sim.random.between(1, 4)
+    for (let i = 0; i < count; i++) {
+      const name = sim.name("audit")
+      sim.audit.recorded(name)
+      daemon.audit.record({
+        action: name,
+        outcome: "succeeded",
+        who: "auditor",
+        kind: "user",
+        address: "192.0.2.1",
+        listener: "127.0.0.1:3535",
+        requestId: undefined,
+        on: undefined
+      })
+    }
+    return true
+  }
+}
+
 const reload: Step = {
   name: "a reload",
   weight: 1,
   run: (sim) => sim.reload()
 }
 
-export const workSteps: ReadonlyArray<Step> = [action, upload, password, look, reload]
+export const workSteps: ReadonlyArray<Step> = [action, upload, password, look, audited, reload]

@@ -50,6 +50,7 @@ export const mustHappen: ReadonlyArray<string> = [
   "long poll with events",
   "long poll without events",
   "retention removed events",
+  "retention removed audit entries",
   "upload answered 200",
   "upload answered 413",
   "upload answered 500",

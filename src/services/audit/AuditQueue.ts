@@ -143,8 +143,9 @@ export class AuditQueue {
     lost: number | undefined
   ): Effect.Effect<void> {
     this.problem = error.message
-    const isUnknown = error._tag === "StoreFailed" && error.stored === "unknown"
-    const outcome = isUnknown ? this.isInLog(all.at(-1)) : Effect.succeed(false)
+    // An actor that ended with the commit in hand knows no more of it than a store that was lost.
+    const isKnown = error._tag === "StoreFull" || (error._tag === "StoreFailed" && error.stored === "no")
+    const outcome = !isKnown ? this.isInLog(all.at(-1)) : Effect.succeed(false)
     return Effect.flatMap(outcome, (isStored) => {
       if (isStored) return Effect.sync(() => this.stored(batch, lost))
       this.refuseThoseWhoWait(error)

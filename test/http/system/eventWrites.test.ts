@@ -36,7 +36,7 @@ describe("POST /api/v1/events", () => {
       const { call, storage } = yield* makeApp()
       const answer = yield* call(
         "/api/v1/events",
-        post('{"message":"hi","level":"audit","fields":{"a":[1,"\\u0000"]}}')
+        post('{"message":"hi","level":"error","fields":{"a":[1,"\\u0000"]}}')
       )
       assert.deepStrictEqual(
         [answer.status, answer.text, answer.headers["content-type"]],
@@ -48,7 +48,7 @@ describe("POST /api/v1/events", () => {
           receivedAt: 2_000_000_000n,
           source: "http",
           who: undefined,
-          level: "audit",
+          level: "error",
           message: "hi",
           fields: '{"a":[1,"\\u0000"]}'
         }

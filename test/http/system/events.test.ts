@@ -154,7 +154,7 @@ describe("the parameters of /api/v1/events", () => {
     ["source=nobody", [], 10],
     ["level=error", [5], 10],
     ["level=error,warning", [5, 6], 10],
-    ["level=audit", [], 10],
+    ["level=debug", [], 10],
     ["q=THIRD", [1, 4, 7, 10], 10],
     ["q=event+1", [1, 10], 10],
     ["q=%22event+1%22", [1, 10], 10],
@@ -234,7 +234,11 @@ describe("the parameters of /api/v1/events", () => {
     ["wait=61", 'wait: found "61", allowed: an integer from 0 to 60'],
     ["since=yesterday", 'since: found "yesterday", allowed: a time as'],
     ["until=9999-01-01T00:00:00Z", "until: found"],
-    ["level=loud", 'level: found "loud", allowed: debug, info, warning, error, audit'],
+    ["level=loud", 'level: found "loud", allowed: debug, info, warning, error'],
+    [
+      "level=error,audit",
+      'level: found "audit", allowed: debug, info, warning, error; GET /v1/audit shows audit entries'
+    ],
     ["level=", 'level: found ""'],
     [`q=${"w+".repeat(17)}`, "q: found"],
     [`q=${"x".repeat(257)}`, "up to 16 words of up to 256 characters"]

@@ -35,10 +35,10 @@ describe("checkInput", () => {
   })
 
   it("takes level and fields, and the time where that is allowed", () => {
-    const value = { message: "hi", level: "audit", fields: { n: 1 }, received_at: "1970-01-01T00:00:01Z" }
+    const value = { message: "hi", level: "error", fields: { n: 1 }, received_at: "1970-01-01T00:00:01Z" }
     assert.deepInclude(Result.getOrThrow(check(value, { acceptGivenTime: true })), {
       receivedAt: 1_000_000_000n,
-      level: "audit",
+      level: "error",
       fields: '{"n":1}'
     })
     assert.include(failureOf(value).error, "events.accept_given_time is off")
