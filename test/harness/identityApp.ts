@@ -5,9 +5,11 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
 import { makeEdge } from "../../src/http/edge/Edge.ts"
 import { identityRoutes } from "../../src/http/identity/identityRoutes.ts"
 import { Audit, type AuditEntry } from "../../src/services/audit/Audit.ts"
@@ -151,7 +153,7 @@ export const makeIdentityApp = Effect.fnUntraced(function* (
     refusal: { scheme: "none", error: undefined, reason: "no credentials", claimed: undefined }
   }
   const edge = makeEdge({
-    routes: yield* use(identityRoutes),
+    routes: yield* Effect.provideContext(identityRoutes, Context.add(context, Scope.Scope, yield* Effect.scope)),
     surface: { address: "127.0.0.1:3535", providers: ["basic", "bearer"], roles: [] },
     authenticator: {
       authenticate: () =>

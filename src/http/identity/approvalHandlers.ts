@@ -13,7 +13,7 @@ import type { Handler } from "../edge/routes.ts"
 import { approvalJson, isOwn, snapshotOf, statusOf } from "./approvals.ts"
 import { identityFailure, invalid } from "./failures.ts"
 import { page } from "./pages.ts"
-import { askerOf, type Recorder } from "./recording.ts"
+import { askerOf, forbidden, type Recorder } from "./recording.ts"
 
 const statuses = ["pending", "approved", "denied", "used", "expired"]
 
@@ -87,10 +87,9 @@ export const makeApprovalHandlers = ({ recorder, store }: ApprovalHandlerService
     Effect.gen(function* () {
       const approval = yield* find(call)
       const asker = askerOf(call)
-      const forbid = (why: string) => recorder.forbid(call, "approval.approved", approval.permission, why)
-      if (isOwn(approval, asker)) return yield* forbid("nobody approves their own request")
+      if (isOwn(approval, asker)) return yield* forbidden(call, "nobody approves their own request")
       if (!asker.permissions.has(approval.permission)) {
-        return yield* forbid(`who approves needs the permission that is asked for: ${approval.permission}`)
+        return yield* forbidden(call, `who approves needs the permission that is asked for: ${approval.permission}`)
       }
       return yield* decide(call, approval, "approved")
     })
