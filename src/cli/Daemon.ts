@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as CommandExecutor from "../actors/CommandExecutor.ts"
 import * as ConfigReloader from "../actors/ConfigReloader.ts"
 import * as EventStore from "../actors/EventStore.ts"
+import * as IdentityKeeper from "../actors/IdentityKeeper.ts"
 import { Supervisor } from "../actors/kernel/Supervisor.ts"
 import * as LifeRecorder from "../actors/LifeRecorder.ts"
 import * as PipeReader from "../actors/PipeReader.ts"
@@ -171,7 +172,9 @@ export const layer = (options: DaemonOptions) => {
   )
   const commands = Layer.mergeAll(CommandExecutor.layer, Uploads.layer).pipe(Layer.provideMerge(log))
   const work = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
-  const parts = Layer.mergeAll(pipes(config), retention(config), LifeRecorder.layer).pipe(Layer.provideMerge(work))
+  const parts = Layer.mergeAll(pipes(config), retention(config), IdentityKeeper.layer, LifeRecorder.layer).pipe(
+    Layer.provideMerge(work)
+  )
   return listeners(options).pipe(Layer.provideMerge(parts))
 }
 

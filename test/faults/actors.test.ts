@@ -473,7 +473,7 @@ describe("LifeRecorder killed", () => {
   )
 })
 
-it.live("every actor that the daemon has is killed above", () =>
+it.live("every actor that the daemon has is killed above, or in its own test", () =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const files = `tls_cert_path = "${folder}/cert.pem"\ntls_key_path = "${folder}/key.pem"`
@@ -486,6 +486,7 @@ it.live("every actor that the daemon has is killed above", () =>
       "CommandExecutor",
       "ConfigReloader",
       "EventStore",
+      "IdentityKeeper",
       "LifeRecorder",
       "Retention",
       "certificate",

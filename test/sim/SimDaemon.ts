@@ -18,6 +18,7 @@ import * as Scope from "effect/Scope"
 import * as CommandExecutor from "../../src/actors/CommandExecutor.ts"
 import * as ConfigReloader from "../../src/actors/ConfigReloader.ts"
 import * as EventStore from "../../src/actors/EventStore.ts"
+import * as IdentityKeeper from "../../src/actors/IdentityKeeper.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import * as LifeRecorder from "../../src/actors/LifeRecorder.ts"
 import * as PipeReader from "../../src/actors/PipeReader.ts"
@@ -186,7 +187,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   const { max_age_s: maxAgeSeconds, max_bytes: maxBytes, max_count: maxCount } = config.events
   const audit = { maxCount: config.audit.max_count, maxAgeSeconds: config.audit.max_age_s }
   const retention = Retention.layer({ maxCount, maxBytes, maxAgeSeconds, audit })
-  const parts = Layer.mergeAll(pipes, retention, LifeRecorder.layer).pipe(
+  const parts = Layer.mergeAll(pipes, retention, IdentityKeeper.layer, LifeRecorder.layer).pipe(
     Layer.provideMerge(work),
     Layer.provideMerge(platform)
   )

@@ -4,7 +4,8 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { run, start, temporaryFolder, write } from "./support.ts"
+import { openStoreReadOnly } from "../../src/services/storage/openStore.ts"
+import { eventually, run, start, temporaryFolder, write } from "./support.ts"
 
 const Users = Schema.fromJsonString(
   Schema.Array(
@@ -147,6 +148,45 @@ describe("systemapi user", { timeout: 60_000 }, () => {
       const again = yield* start({ folder: daemon.folder })
       assert.isTrue((yield* users)[0]?.disabled)
       yield* again.stop
+    })
+  )
+})
+
+describe("the audit log", { timeout: 60_000 }, () => {
+  it.live("has what was done at the console, beside the daemon and before it started", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const { ok } = at(folder)
+      const told = Effect.sync(() => {
+        const db = openStoreReadOnly(join(folder, "systemapi-state"))
+        try {
+          return db
+            .prepare("SELECT message, who, fields FROM events WHERE who LIKE 'console:%' ORDER BY seq")
+            .all()
+            .map((row) => JSON.stringify(row))
+        } finally {
+          db.close()
+        }
+      })
+      yield* ok("user add ann --role viewer")
+      const daemon = yield* start({ folder, config: '[general]\nlisten_addr = "127.0.0.1:0"\npipe_file = ""\n' })
+      yield* eventually(
+        "what was done before it started is told",
+        Effect.map(told, (lines) => lines.length === 1)
+      )
+      yield* ok("user disable ann")
+      yield* eventually(
+        "what is done beside it is told",
+        Effect.map(told, (lines) => lines.length === 2)
+      )
+      const lines = yield* told
+      for (const [i, action] of ["user.created", "user.changed"].entries()) {
+        const line = lines[i] ?? ""
+        assert.include(line, action)
+        assert.include(line, "ann")
+        assert.notInclude(line, "argon2")
+      }
+      yield* daemon.stop
     })
   )
 })
