@@ -20,8 +20,8 @@ export interface RetentionOptions {
   readonly maxCount: number
   readonly maxBytes: number
   readonly maxAgeSeconds: number
-  /** Audit entries go by limits of their own. */
-  readonly audit: { readonly maxCount: number; readonly maxAgeSeconds: number }
+  /** Audit entries go by limits of their own, which may change while the daemon runs. */
+  readonly audit: () => { readonly maxCount: number; readonly maxAgeSeconds: number }
 }
 
 /** How far the log may run over its bounds: five seconds of the fastest ingest are some 100 MB. */
@@ -54,7 +54,7 @@ const make = Effect.fnUntraced(function* ({ audit, maxAgeSeconds, maxBytes, maxC
   const believed = makeBelievedClock()
   const today = Effect.gen(function* () {
     const { ahead, isNew, now } = believed(yield* Clock.currentTimeNanos, yield* Clock.monotonicTimeNanos)
-    if (isNew && (maxAgeSeconds !== 0 || audit.maxAgeSeconds !== 0)) {
+    if (isNew && (maxAgeSeconds !== 0 || audit().maxAgeSeconds !== 0)) {
       const message = `the clock went forward by ${ahead / 1_000_000_000n} s; events get older by it in an hour`
       yield* log.record(message, { level: "warning" })
       yield* Effect.logWarning(message)
@@ -65,11 +65,12 @@ const make = Effect.fnUntraced(function* ({ audit, maxAgeSeconds, maxBytes, maxC
   const pass = Effect.gen(function* () {
     for (let more = true; more;) {
       const now = yield* today
+      const audited = audit()
       const result = yield* log.retain({
         maxCount,
         maxBytes,
         receivedBefore: before(now, maxAgeSeconds),
-        audit: { maxCount: audit.maxCount, receivedBefore: before(now, audit.maxAgeSeconds) }
+        audit: { maxCount: audited.maxCount, receivedBefore: before(now, audited.maxAgeSeconds) }
       })
       untoldAudits += result.auditRemoved
       if (result.removed !== null) untold = { first: untold?.first ?? result.removed.first, last: result.removed.last }

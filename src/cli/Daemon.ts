@@ -127,13 +127,20 @@ const pipes = ({ pipes: configured }: Config) =>
     }))
   )
 
-const retention = ({ audit, events }: Config) =>
-  Retention.layer({
-    maxCount: events.max_count,
-    maxBytes: events.max_bytes,
-    maxAgeSeconds: events.max_age_s,
-    audit: { maxCount: audit.max_count, maxAgeSeconds: audit.max_age_s }
-  })
+const retention = ({ events }: Config) =>
+  Layer.unwrap(
+    Effect.map(CurrentConfig, (current) =>
+      Retention.layer({
+        maxCount: events.max_count,
+        maxBytes: events.max_bytes,
+        maxAgeSeconds: events.max_age_s,
+        audit: () => {
+          const { max_age_s: maxAgeSeconds, max_count: maxCount } = current.get().audit
+          return { maxCount, maxAgeSeconds }
+        }
+      })
+    )
+  )
 
 const listeners = (options: DaemonOptions) =>
   Layer.effect(

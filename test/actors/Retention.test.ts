@@ -18,7 +18,7 @@ const off: Retention.RetentionOptions = {
   maxCount: 0,
   maxBytes: 0,
   maxAgeSeconds: 0,
-  audit: { maxCount: 0, maxAgeSeconds: 0 }
+  audit: () => ({ maxCount: 0, maxAgeSeconds: 0 })
 }
 
 const start = Effect.fnUntraced(function* (options: Partial<Retention.RetentionOptions>) {
@@ -56,6 +56,25 @@ describe("Retention", () => {
       yield* append("a", "b", "c")
       yield* TestClock.adjust("1 day")
       assert.deepStrictEqual(stored(), ["a", "b", "c"])
+    })
+  )
+
+  it.effect("goes by the bounds of audit entries that are in force, and leaves other events alone", () =>
+    Effect.gen(function* () {
+      let maxCount = 0
+      const { log, storage } = yield* start({ audit: () => ({ maxCount, maxAgeSeconds: 0 }) })
+      const entries = () => storage.events.filter(({ level }) => level === "audit").map(({ message }) => message)
+      const receivedAt = yield* Effect.clockWith((clock) => clock.currentTimeNanos)
+      yield* log.append([
+        runOf(["a", "b", "c"], { receivedAt, level: "audit", source: "daemon" }),
+        runOf(["other"], { receivedAt })
+      ])
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(entries(), ["a", "b", "c"])
+      maxCount = 2
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(entries(), ["b", "c"])
+      assert.isTrue(storage.events.some(({ message }) => message === "other"))
     })
   )
 

@@ -426,7 +426,7 @@ describe("Retention killed", () => {
             maxCount: 2,
             maxBytes: 0,
             maxAgeSeconds: 0,
-            audit: { maxCount: 0, maxAgeSeconds: 0 }
+            audit: () => ({ maxCount: 0, maxAgeSeconds: 0 })
           }).pipe(Layer.provide(log), Layer.provide(killable.layer))
         )
       )

@@ -185,7 +185,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     }))
   )
   const { max_age_s: maxAgeSeconds, max_bytes: maxBytes, max_count: maxCount } = config.events
-  const audit = { maxCount: config.audit.max_count, maxAgeSeconds: config.audit.max_age_s }
+  const audit = () => ({ maxCount: config.audit.max_count, maxAgeSeconds: config.audit.max_age_s })
   const retention = Retention.layer({ maxCount, maxBytes, maxAgeSeconds, audit })
   const parts = Layer.mergeAll(pipes, retention, IdentityKeeper.layer, LifeRecorder.layer).pipe(
     Layer.provideMerge(work),
