@@ -62,11 +62,11 @@ const acceptedMax = 1024
 /** Of scripts that have an old password; only what cost a hash comes in, some thirty a second. */
 const wrongMax = 1024
 
-/** Longer than a hash in its own lane takes on a slow machine, short for a person. */
-const heldMs = 1000
+/** Some five times what a hash in a lane of its own takes; short for a person. */
+const heldMs = 500
 
-/** A second of a thousand wrong logins each; some 15 KiB of memory with its request. */
-const heldMax = 1024
+/** Half a second of a thousand wrong logins each; with their connections some 50 MiB. */
+const heldMax = 512
 
 /** For all names that nobody can have. */
 const noName = "?"
