@@ -4,8 +4,7 @@
  * large it is. What ends a read for any other reason than damage is thrown.
  */
 import type { EventPage } from "../services/events/EventQuery.ts"
-import { noFilters } from "../services/events/EventQuery.ts"
-import type { SeqRange } from "../services/events/Event.ts"
+import { levels, type SeqRange } from "../services/events/Event.ts"
 import type { EventTable } from "../services/storage/EventTable.ts"
 import { faultOf } from "../services/storage/sqliteFault.ts"
 import { toPage, toScanRange } from "../services/storage/wire.ts"
@@ -37,7 +36,8 @@ export const readPast = (table: EventTable, after: number, limit: number): Piece
 
 /** Undefined where the store is damaged. */
 const read = (table: EventTable, after: number, limit: number): EventPage | undefined => {
-  const query = { after, before: Number.MAX_SAFE_INTEGER, order: "oldest-first", limit, filters: noFilters } as const
+  // Of every level: audit entries are part of the log.
+  const query = { after, before: Number.MAX_SAFE_INTEGER, order: "oldest-first", limit, filters: { levels } } as const
   try {
     return toPage(table.scan(toScanRange(query)))
   } catch (error) {

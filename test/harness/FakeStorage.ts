@@ -68,7 +68,7 @@ export const makeFakeStorage = (): FakeStorage => {
 
   const retain = (limits: RetainLimits) => {
     const first = removedThrough + 1
-    const removal = naiveRetain(events, weightOf(events), limits, fake.retainMax)
+    const removal = naiveRetain(events, last, weightOf(events), limits, fake.retainMax)
     removedThrough = Math.max(removedThrough, removal.through ?? 0)
     events = events.filter((event) => !removal.gone.has(event.seq))
     const removed = removal.through === undefined ? null : { first, last: removal.through }
@@ -134,6 +134,7 @@ export const naiveSeek = (events: ReadonlyArray<Event>, { after, before, count, 
 /** What goes: the oldest of those that readers are shown, and by limits of their own the oldest audit entries. */
 export const naiveRetain = (
   events: ReadonlyArray<Event>,
+  last: number,
   weight: number,
   { audit, maxBytes, maxCount, receivedBefore }: RetainLimits,
   max: number
@@ -149,7 +150,6 @@ export const naiveRetain = (
     return goes
   })
   const others = going.slice(0, max)
-  const last = events.at(-1)?.seq
   const audits = events.filter(({ level, seq }) => isHidden(level) && seq !== last)
   const kept = events.filter(({ level }) => isHidden(level)).length
   const auditsGone: Array<Event> = []
@@ -170,7 +170,7 @@ export const naiveRetain = (
 const fieldOf = ({ fields }: Event, name: string): string | undefined => {
   const members: unknown = JSON.parse(fields ?? "{}")
   const value = typeof members === "object" && members !== null ? new Map(Object.entries(members)).get(name) : undefined
-  return value === undefined || value === null ? undefined : String(value)
+  return typeof value === "string" ? value : undefined
 }
 
 const matches = (event: Event, { fields, levels, since, source, terms, until, who }: EventFilters): boolean =>

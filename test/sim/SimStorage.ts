@@ -227,7 +227,13 @@ export class SimStorage {
     if (refused !== undefined) return refused
     if (this.fault === "lost-before" || this.fault === "lost-after") return this.die()
     const first = this.removedThrough + 1
-    const { auditRemoved, gone, more, through } = naiveRetain(this.events, this.weight, limits, retainRowsMax)
+    const { auditRemoved, gone, more, through } = naiveRetain(
+      this.events,
+      this.last,
+      this.weight,
+      limits,
+      retainRowsMax
+    )
     if (through !== undefined) this.removedThrough = through
     this.weight -= weightOf(this.events.filter(({ seq }) => gone.has(seq)))
     this.events = this.events.filter(({ seq }) => !gone.has(seq))

@@ -48,7 +48,7 @@ export interface ApprovalServices {
 
 type Asked = Pick<Approval, "permission" | "method" | "target" | "bodyHash">
 
-const goOn = Effect.succeed(undefined)
+const goOn = Effect.undefined
 
 /** In the order in which they were made. */
 const newId = (now: number): string => `ap_${now.toString(36).padStart(9, "0")}${randomBytes(10).toString("hex")}`

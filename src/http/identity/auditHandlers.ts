@@ -23,7 +23,7 @@ import { invalid } from "./failures.ts"
 /** Text of one page in memory. */
 const collectedBytesMax = 1024 * 1024
 
-/** Of the store, two thousand entries each: some 40 ms of its thread, in eight parts. */
+/** Of the store, a thousand entries each: some 15 ms of its thread, in eight parts. */
 const pagesMax = 8
 
 /** Entries in one page of an export. */

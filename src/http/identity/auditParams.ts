@@ -92,13 +92,14 @@ export const parseAuditParams = (query: URLSearchParams): Result.Result<AuditPar
       ...(who === undefined ? {} : { who }),
       ...(since === undefined ? {} : { since }),
       ...(until === undefined ? {} : { until }),
+      // What few entries have is looked for first: the rest of them need no second look.
       fields: [
-        ...field("kind", oneOf("kind", kinds)),
-        ...field("action", text("action")),
-        ...field("outcome", oneOf("outcome", outcomes)),
-        ...field("on", text("on"), true),
+        ...field("request_id", text("request_id")),
         ...field("address", text("address")),
-        ...field("request_id", text("request_id"))
+        ...field("action", text("action")),
+        ...field("on", text("on"), true),
+        ...field("outcome", oneOf("outcome", outcomes)),
+        ...field("kind", oneOf("kind", kinds))
       ]
     }
     const format = oneOf("format", auditFormats) ?? "json"

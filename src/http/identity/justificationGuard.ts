@@ -9,7 +9,7 @@ import { failure } from "../edge/HttpFailure.ts"
 import { justificationMax, justificationOf } from "../edge/justification.ts"
 import { grantsOf } from "./grantsOf.ts"
 
-const goOn = Effect.succeed(undefined)
+const goOn = Effect.undefined
 
 export const justificationGuard = (config: CurrentConfig["Service"]): Guard => {
   const required = grantsOf(() => config.get().auth.justification_required)

@@ -20,7 +20,7 @@ export interface EventFilters {
   readonly terms?: ReadonlyArray<string>
 }
 
-/** What one of the fields must be, at their top level; a text is compared as such, and so is a number. */
+/** What one of the fields must be, at their top level: a text. */
 export interface FieldFilter {
   readonly name: string
   readonly text: string

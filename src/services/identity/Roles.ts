@@ -46,7 +46,7 @@ export const builtInRoles = {
   viewer: readEverything
 } as const satisfies Readonly<Record<string, ReadonlyArray<string>>>
 
-export type BuiltInRole = keyof typeof builtInRoles
+type BuiltInRole = keyof typeof builtInRoles
 
 /** What the original lets everybody do until a password is set. */
 export const openGrants: ReadonlyArray<string> = [

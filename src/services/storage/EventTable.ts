@@ -20,8 +20,8 @@ import type { Appended, Retained, ScanRange, ScanResult, Sought, StoreState, Wir
 const searchedBytesMax = 16 * 1024 * 1024
 const searchedRowsMin = 16
 
-/** Audit entries one page may look at: their fields are JSON, which takes microseconds each. */
-const auditRowsMax = 2048
+/** Audit entries one page may look at: each is looked up, and its fields are JSON. */
+const auditRowsMax = 1024
 
 export const eventTableSchema = `
   CREATE TABLE events (

@@ -40,9 +40,11 @@ export class EventSelects {
     // Not LIKE: it ends at the first NUL of a message.
     for (const term of range.terms) where(`instr(lower(message), ?) > 0`, term)
     for (const { isPrefix, name, text } of range.fields) {
-      const value = `CAST(fields ->> ? AS TEXT)`
-      if (isPrefix) where(`substr(${value}, 1, length(?)) = ?`, name, text, text)
-      else where(`${value} = ?`, name, text)
+      // Fields are kept as JSON.stringify writes them: what has not this text need not be parsed, which takes ten times as long.
+      const written = `${JSON.stringify(name)}:${JSON.stringify(text).slice(0, -1)}`
+      const is = isPrefix ? "substr(fields ->> ?, 1, length(?)) = ?" : "fields ->> ? = ?"
+      const given = isPrefix ? [name, text, text] : [name, text]
+      where(`CASE WHEN instr(fields, ?) > 0 THEN ${is} ELSE 0 END`, written, ...given)
     }
     const sql = `SELECT seq, received_at / 1000000000 AS s, received_at % 1000000000 AS ns, source, who, level, message, fields
       FROM events ${isAuditOnly(range) ? "INDEXED BY events_audit" : ""}

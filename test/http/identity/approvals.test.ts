@@ -10,7 +10,8 @@ const rule = { approval_required: ["actions:run:reboot"], approval_ttl_s: 600 }
 const reboot = "/api/v1/actions/reboot?when=now"
 const post = (body: string, headers: Record<string, string> = {}) => ({ method: "POST", body, headers })
 
-const decode = Schema.decodeUnknownSync(Schema.fromJsonString(ApprovalAnswer))
+const decode = Schema.decodeSync(Schema.fromJsonString(ApprovalAnswer))
+const decodeList = Schema.decodeSync(Schema.fromJsonString(Schema.Array(Schema.Struct({ id: Schema.String }))))
 const approvalOf = ({ text }: { readonly text: string }) => decode(text).approval
 
 const start = Effect.fnUntraced(function* () {
@@ -261,8 +262,7 @@ describe("the list", () => {
       yield* deny(ids[1] ?? "")
       const list = Effect.fnUntraced(function* (query: string) {
         const { text } = yield* ask("carol", `/v1/approvals${query}`)
-        const all = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Schema.Struct({ id: Schema.String }))))
-        return all(text).map(({ id }) => id)
+        return decodeList(text).map(({ id }) => id)
       })
       assert.deepStrictEqual(yield* list(""), ids)
       assert.deepStrictEqual(yield* list("?status=pending"), [ids[0], ids[2]])

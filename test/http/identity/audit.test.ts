@@ -19,7 +19,7 @@ import { runOf } from "../../harness/events.ts"
 import { makeFakeStorage } from "../../harness/FakeStorage.ts"
 import { incoming } from "../../harness/incoming.ts"
 
-const decode = Schema.decodeUnknownSync(Schema.fromJsonString(AuditPage))
+const decode = Schema.decodeSync(Schema.fromJsonString(AuditPage))
 
 const start = Effect.gen(function* () {
   yield* TestClock.setTime(1_700_000_000_000)

@@ -88,7 +88,7 @@ describe("an entry", () => {
       audit.record(refusalOf({ path: `/a\n[audit] admin granted\u001b[2J${"x".repeat(5000)}`, detail: "\ud800" }))
       yield* settle
       const [event] = storage.events
-      assert.notMatch(event?.message ?? "\n", /[\u0000-\u001f]/u)
+      assert.isTrue([...(event?.message ?? "\n")].every((character) => character >= " "))
       assert.isBelow(event?.message.length ?? Infinity, 2500)
       assert.isBelow(event?.fields?.length ?? Infinity, 2500)
       assert.isTrue(event?.message.isWellFormed())

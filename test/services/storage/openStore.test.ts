@@ -2,11 +2,12 @@ import { mkdir, readFile, truncate, writeFile } from "node:fs/promises"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { levels } from "../../../src/services/events/Event.ts"
 import { lockStore, openStore, openStoreReadOnly, storeFile } from "../../../src/services/storage/openStore.ts"
 import { faultOf } from "../../../src/services/storage/sqliteFault.ts"
-import { EventTable } from "../../../src/services/storage/EventTable.ts"
-import { toWire } from "../../../src/services/storage/wire.ts"
-import { runOf } from "../../harness/events.ts"
+import { EventTable, eventTableSchema } from "../../../src/services/storage/EventTable.ts"
+import { toScanRange, toWire } from "../../../src/services/storage/wire.ts"
+import { queryOf, runOf } from "../../harness/events.ts"
 import { temporaryFolder } from "../../harness/temporaryFolder.ts"
 import { faultWhen } from "./faultWhen.ts"
 
@@ -20,7 +21,39 @@ const filled = Effect.map(temporaryFolder, (folder) => {
   return folder
 })
 
+/** As the first release made them: audit entries were not told from the rest. */
+const ofFormat1 = Effect.map(temporaryFolder, (folder) => {
+  const db = new DatabaseSync(storeFile(folder))
+  db.exec(
+    `PRAGMA journal_mode = WAL; ${eventTableSchema} PRAGMA application_id = ${0x73797361}; PRAGMA user_version = 1`
+  )
+  const insert = db.prepare("INSERT INTO events VALUES (?, 0, 'http', NULL, ?, 'x', NULL)")
+  for (let seq = 1; seq <= 10; seq++) insert.run(seq, seq % 5 === 0 ? 4 : 1)
+  db.close()
+  return folder
+})
+
 describe("openStore", () => {
+  it.effect("brings a store of the first format up to date, and reads one without", () =>
+    Effect.gen(function* () {
+      const folder = yield* ofFormat1
+      const reader = openStoreReadOnly(folder)
+      assert.deepInclude(new EventTable(reader).state(), { first: 1, last: 10, hidden: 0 })
+      const all = queryOf({ filters: { levels } })
+      assert.strictEqual(new EventTable(reader).scan(toScanRange(all)).rows.length, 10)
+      reader.close()
+      const db = openStore(folder)
+      const table = new EventTable(db)
+      assert.deepInclude(table.state(), { first: 1, last: 10, hidden: 2 })
+      const audits = table.scan(toScanRange(queryOf({ filters: { levels: ["audit"] } }))).rows
+      assert.deepStrictEqual(
+        audits.map(([seq]) => seq),
+        [5, 10]
+      )
+      db.close()
+    })
+  )
+
   it.effect("makes a store that says what it is, and opens it again", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
