@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { request } from "../system/client.ts"
+import { assertGapless, request } from "../system/client.ts"
 import { memory, openFiles } from "../system/proc.ts"
 import { type Daemon, eventually, start } from "../system/support.ts"
 import { type Case, cases, failed, patience } from "./cases.ts"
@@ -124,6 +124,7 @@ describe("requests of every kind", () => {
           residents.push(yield* memory(daemon.pid, "VmRSS"))
         }
         account.settle(yield* storedIn(daemon.url))
+        yield* assertGapless(daemon.folder)
         says(daemon)
         const [first = 0, second = 0] = residents
         assert.isBelow((second - first) / mebibyte, growthMiBMax, "MiB more after the second half")

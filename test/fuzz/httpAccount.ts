@@ -156,7 +156,7 @@ export class Account {
   /** What is acknowledged is there once, as it was sent; what is there was sent. */
   settle(stored: ReadonlyArray<StoredEvent>): void {
     stored.forEach(({ seq }, index) => {
-      if (seq !== index + 1) throw new Error(`the log has a gap before ${seq}`)
+      if (seq <= (stored[index - 1]?.seq ?? 0)) throw new Error(`the log is out of order at ${seq}`)
     })
     const owed = new Map(this.#acknowledged)
     const bySeq = new Map(this.#bySeq)

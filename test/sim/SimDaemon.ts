@@ -76,6 +76,7 @@ export interface Replaced {
   readonly log?: (real: EventLog["Service"]) => EventLog["Service"]
   readonly executor?: (real: Executor["Service"]) => Executor["Service"]
   readonly auth?: (real: BasicAuth["Service"]) => BasicAuth["Service"]
+  readonly authenticator?: (real: Authenticator["Service"]) => Authenticator["Service"]
 }
 
 export interface DaemonOptions {
@@ -160,7 +161,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   )
   const { general } = config
   const secret = BasicSecret.layer({ path: secretPath, salt: general.basic_auth_secret_salt, format: "sha256" })
-  const auth = Authenticator.layer.pipe(
+  const auth = replace(Authenticator, Authenticator.layer, replaced.authenticator).pipe(
     Layer.provideMerge(replace(BasicAuth, BasicAuth.layer, replaced.auth)),
     Layer.provide(nobodyStored),
     Layer.provideMerge(secret)

@@ -5,7 +5,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Mailbox } from "../../src/actors/kernel/Mailbox.ts"
+import { nobody } from "../../src/services/auth/Authenticator.ts"
 import type { SeqRange } from "../../src/services/events/Event.ts"
+import { PermissionSet } from "../../src/services/identity/Permission.ts"
 import type { Invariant } from "./Judge.ts"
 import type { Mutate } from "./Simulation.ts"
 
@@ -45,7 +47,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "what waits in a mailbox is dropped when its actor is restarted",
     breaks: "nothing hangs",
-    also: ["fifo arrives", "stops in order"],
+    also: ["fifo arrives", "stops in order", "audit is told"],
     mutate: () => ({
       supervisor: (real) => ({
         ...real,
@@ -101,10 +103,14 @@ export const mutations: ReadonlyArray<Mutation> = [
     breaks: "no permission is skipped",
     also: ["files are whole", "commands run once"],
     mutate: () => ({
-      auth: (real) => ({
+      authenticator: (real) => ({
         authenticate: (attempt) =>
           attempt.authorization === undefined
-            ? Effect.succeed({ _tag: "admin", secretVersion: 0 } as const)
+            ? Effect.succeed({
+                _tag: "admitted",
+                principal: nobody(PermissionSet.everything, ["admin"]),
+                secretVersion: 0
+              } as const)
             : real.authenticate(attempt)
       })
     })

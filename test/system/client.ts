@@ -8,7 +8,8 @@ import * as Schema from "effect/Schema"
 import { once } from "node:events"
 import * as Http from "node:http"
 import * as Net from "node:net"
-import { execute, type CommandResult } from "./support.ts"
+import { join } from "node:path"
+import { execute, run, type CommandResult } from "./support.ts"
 
 export interface Answer {
   readonly status: number
@@ -236,3 +237,20 @@ export const eventsOf = (url: string, query = "tail=1000"): Effect.Effect<Readon
     if (status !== 200) throw new Error(`/api/v1/events: ${status} ${body}`)
     return decodeEvents(body)
   })
+
+const SeqOnly = Schema.fromJsonString(Schema.Struct({ seq: Schema.Int }))
+const decodeSeq = Schema.decodeUnknownSync(SeqOnly)
+
+/** The store of a daemon in this folder, its audit entries included, which readers over HTTP are not shown. */
+export const assertGapless = (folder: string): Effect.Effect<void> =>
+  Effect.map(
+    run({ folder, args: ["events", "export", "--store", join(folder, "systemapi-state")] }),
+    ({ code, err, out }) => {
+      if (code !== 0) throw new Error(`events export: exit ${code}: ${err}`)
+      const lines = out.split("\n").slice(0, -1)
+      lines.forEach((line, index) => {
+        const { seq } = decodeSeq(line)
+        if (seq !== index + 1) throw new Error(`the log has a gap before ${seq}`)
+      })
+    }
+  )

@@ -46,8 +46,6 @@ export const builtInRoles = {
   viewer: readEverything
 } as const satisfies Readonly<Record<string, ReadonlyArray<string>>>
 
-type BuiltInRole = keyof typeof builtInRoles
-
 /** What the original lets everybody do until a password is set. */
 export const openGrants: ReadonlyArray<string> = [
   "health:read",
