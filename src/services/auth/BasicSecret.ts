@@ -7,7 +7,7 @@
  * secret, the bounds of SlowHash.ts. A new secret is on disk before it counts; a wrong file fails the layer at start
  * and changes nothing at `reload`. Never: the secret, its hash or the file's content in a log, an error or an answer.
  */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,6 +15,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { Disk } from "../files/Disk.ts"
+import { HmacSha256 } from "./HmacSha256.ts"
 import { readSecret, type SecretFileUnusable, writeSecret } from "./SecretFile.ts"
 import { passwordFault } from "./passwordFault.ts"
 import type { StoredSecret } from "./SecretFormat.ts"
@@ -119,10 +120,10 @@ const make = Effect.fnUntraced(function* ({ bootstrapToken, format, path, salt }
   const disk = yield* Disk
   const slow = yield* SlowHash
   const changing = yield* Semaphore.make(1)
-  const processKey = randomBytes(32)
+  const hmac = new HmacSha256(randomBytes(32))
   const saltOfConfig = Buffer.from(Redacted.value(salt))
 
-  const keyed = (bytes: Uint8Array) => createHmac("sha256", processKey).update(bytes).digest()
+  const keyed = (bytes: Uint8Array) => Buffer.from(hmac.of("", bytes))
   const salted = (secret: Uint8Array) => createHash("sha256").update(secret).update(saltOfConfig).digest()
   const token = bootstrapToken === undefined ? undefined : keyed(Buffer.from(Redacted.value(bootstrapToken)))
 

@@ -19,8 +19,15 @@ export interface BearerProviderParts {
   readonly serviceTokens: ServiceTokens["Service"]
 }
 
-/** `b64token` of RFC 6750, section 2.1. */
-const bearer = /^bearer +([A-Za-z0-9._~+/-]+=*)$/iu
+/**
+ * What stands behind the scheme and its spaces (RFC 6750, section 2.1). Not looked at further: what is not written as a
+ * token is no token of ours either.
+ */
+const shown = (authorization: string): string => {
+  let start = "bearer".length
+  while (authorization[start] === " ") start += 1
+  return authorization.slice(start)
+}
 
 export const makeBearerProvider = ({
   accessTokens,
@@ -56,8 +63,8 @@ export const makeBearerProvider = ({
 
   return ({ authorization }) => {
     if (authorization === undefined) return Effect.succeed(nothingShown)
-    const token = bearer.exec(authorization)?.[1]
-    if (token === undefined) return Effect.succeed(malformed)
+    const token = shown(authorization)
+    if (token === "" || token.includes(" ")) return Effect.succeed(malformed)
     const secretVersion = secret.version()
     return serviceTokens.isOne(token) ? byServiceToken(token, secretVersion) : byAccessToken(token, secretVersion)
   }

@@ -14,14 +14,18 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Semaphore from "effect/Semaphore"
 import type { HmacSha256 } from "../auth/HmacSha256.ts"
+import { RecentMap } from "../auth/RecentMap.ts"
 import { CurrentConfig } from "../config/CurrentConfig.ts"
-import { type Checked, claimedBy, clockLeewayMs, invalid, readClaims } from "./claims.ts"
+import { checkClaims, type Checked, claimedBy, clockLeewayMs, invalid, readClaims, type Said } from "./claims.ts"
 import { IdentityStore, IdentityUnavailable, type SigningKey, type Snapshot } from "./IdentityStore.ts"
 import { headerOf, type KeyRing, makeKeyRing, type ReadyKey, type TokenKind } from "./SigningKeys.ts"
 import { makeTimedId } from "./timedId.ts"
 
 /** Ours are some 500, with many roles 2,000. */
 const tokenCharsMax = 4096
+
+/** Tokens whose claims are at hand, decoded once however often they come; signature, times and all else are looked at each time. */
+const readMax = 1024
 
 export interface ToSign {
   readonly kind: TokenKind
@@ -49,6 +53,7 @@ export class Jwts extends Context.Service<
       const config = yield* CurrentConfig
       const store = yield* IdentityStore
       const making = yield* Semaphore.make(1)
+      const read = new RecentMap<Said>(readMax)
       let stored: Snapshot["keys"] | undefined
       let configured = config.get().auth
       let ring: KeyRing = makeKeyRing([], configured)
@@ -63,9 +68,15 @@ export class Jwts extends Context.Service<
         return ring
       }
 
+      /** Of a token whose signature was found right just now. */
       const claimsOf = (payload: string): Checked => {
+        let said = read.get(payload)
+        if (said === undefined) {
+          said = readClaims(textOf(payload))
+          read.set(payload, said)
+        }
         const { jwt_audience: audience, jwt_issuer: issuer } = config.get().auth
-        return readClaims(payload, { audience, issuer }, clock.currentTimeMillisUnsafe())
+        return checkClaims(said, { audience, issuer }, clock.currentTimeMillisUnsafe())
       }
 
       const addKey = Effect.gen(function* () {
@@ -96,12 +107,12 @@ export class Jwts extends Context.Service<
           const parts = partsOf(token)
           if (parts === undefined) return Effect.succeed(invalid("it is no token of ours"))
           const known = ringOf(snapshot).byHeader.get(parts.header)
-          const payload = Buffer.from(parts.payload, "base64url").toString()
-          if (known === undefined) return Effect.succeed(invalid(headerFault(parts.header), claimedBy(payload)))
+          const { payload } = parts
+          if (known === undefined) return Effect.succeed(invalid(headerFault(parts.header), claimant(payload)))
           const { key } = known
-          if (known.kind !== kind) return Effect.succeed(invalid("it is of another kind", claimedBy(payload)))
+          if (known.kind !== kind) return Effect.succeed(invalid("it is of another kind", claimant(payload)))
           if (key.expiresAt !== undefined && clock.currentTimeMillisUnsafe() >= key.expiresAt) {
-            return Effect.succeed(invalid("its key has expired", claimedBy(payload)))
+            return Effect.succeed(invalid("its key has expired", claimant(payload)))
           }
           const { verifying } = key
           if (verifying.alg === "HS256") {
@@ -140,7 +151,11 @@ export class Jwts extends Context.Service<
 
 const jose = Effect.promise(() => import("jose"))
 
-const forged = (payload: string): Checked => invalid("its signature is wrong", claimedBy(payload))
+const textOf = (segment: string): string => Buffer.from(segment, "base64url").toString()
+
+const claimant = (payload: string): string | undefined => claimedBy(textOf(payload))
+
+const forged = (payload: string): Checked => invalid("its signature is wrong", claimant(payload))
 
 interface Parts {
   readonly header: string
@@ -186,7 +201,7 @@ const isSignedByPair = (publicKey: KeyObject, token: string): Effect.Effect<bool
 
 /** What is wrong with a header that is none of ours, for the audit log; of its content no more than a known algorithm. */
 const headerFault = (header: string): string => {
-  const text = Buffer.from(header, "base64url").toString()
+  const text = textOf(header)
   if (/"alg"\s*:\s*"none"/iu.test(text)) return "it is not signed"
   return /"kid"/u.test(text) ? "its header or its key is none of ours" : "its header names no key"
 }

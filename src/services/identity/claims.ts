@@ -25,32 +25,63 @@ export type Checked =
  */
 export const clockLeewayMs = 5000
 
-export const invalid = (reason: string, claimed?: string): Checked => ({ _tag: "invalid", reason, claimed })
+export const invalid = (reason: string, claimed?: string): Extract<Checked, { readonly _tag: "invalid" }> => ({
+  _tag: "invalid",
+  reason,
+  claimed
+})
 
 export interface Expected {
   readonly issuer: string
   readonly audience: string
 }
 
-export const readClaims = (payload: string, { audience, issuer }: Expected, nowMs: number): Checked => {
+/** What a token says, in the right types, or why it says nothing; the same whenever it is asked. */
+export type Said =
+  | {
+      readonly _tag: "said"
+      readonly claims: Claims
+      readonly iss: unknown
+      readonly aud: unknown
+      /** UNIX milliseconds. */
+      readonly notBefore: number
+    }
+  | Extract<Checked, { readonly _tag: "invalid" }>
+
+export const readClaims = (payload: string): Said => {
   const claims = parseObject(payload)
   if (claims === undefined) return invalid("its claims are no JSON object")
   const { aud, exp, iat, iss, jti, nbf, sid, sub } = claims
   if (typeof sub !== "string" || typeof jti !== "string" || typeof sid !== "string") {
     return invalid("it lacks sub, jti or sid")
   }
-  if (iss !== issuer) return invalid("it is of another issuer", sub)
-  if (aud !== audience && !(Array.isArray(aud) && aud.includes(audience)))
-    return invalid("it is for somebody else", sub)
   if (!isTime(exp)) return invalid("it lacks exp", sub)
   if (!isTime(iat)) return invalid("it lacks iat", sub)
   if (nbf !== undefined && !isTime(nbf)) return invalid("its nbf is no time", sub)
   // The id has the millisecond, which the revocation of earlier tokens asks for.
   const issuedAt = timeOfId(jti)
   if (issuedAt === undefined || Math.floor(issuedAt / 1000) !== iat) return invalid("its jti is none of ours", sub)
-  if (nowMs >= exp * 1000 + clockLeewayMs) return invalid("it has expired", sub)
-  if (Math.max(nbf ?? 0, iat) * 1000 > nowMs + clockLeewayMs) return invalid("it is not valid yet", sub)
-  return { _tag: "valid", claims: { sub, jti, sid, issuedAt, expiresAt: exp * 1000 } }
+  return {
+    _tag: "said",
+    claims: { sub, jti, sid, issuedAt, expiresAt: exp * 1000 },
+    iss,
+    aud,
+    notBefore: Math.max(nbf ?? 0, iat) * 1000
+  }
+}
+
+/** Whether what it says is true here and now. */
+export const checkClaims = (said: Said, { audience, issuer }: Expected, nowMs: number): Checked => {
+  if (said._tag === "invalid") return said
+  const { aud, claims, iss, notBefore } = said
+  const { expiresAt, sub } = claims
+  if (iss !== issuer) return invalid("it is of another issuer", sub)
+  if (aud !== audience && !(Array.isArray(aud) && aud.includes(audience))) {
+    return invalid("it is for somebody else", sub)
+  }
+  if (nowMs >= expiresAt + clockLeewayMs) return invalid("it has expired", sub)
+  if (notBefore > nowMs + clockLeewayMs) return invalid("it is not valid yet", sub)
+  return { _tag: "valid", claims }
 }
 
 /** Whose a token says it is that was not verified; for the audit log. */

