@@ -8,7 +8,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { CurrentRoles } from "../identity/CurrentRoles.ts"
-import { type IdentityStore, userNamePattern } from "../identity/IdentityStore.ts"
+import { type IdentityStore, type Snapshot, userNamePattern } from "../identity/IdentityStore.ts"
 import type { Passwords } from "../identity/Passwords.ts"
 import { PermissionSet } from "../identity/Permission.ts"
 import { adminId, type Principal } from "../identity/Principal.ts"
@@ -64,9 +64,14 @@ export const makeBasicProvider = (parts: BasicProviderParts): Authenticate => {
       }
     })
 
-  const byStore = (user: string, password: Uint8Array, address: string): Effect.Effect<Outcome> => {
+  const byStore = (
+    user: string,
+    password: Uint8Array,
+    address: string,
+    snapshot: Snapshot | undefined
+  ): Effect.Effect<Outcome> => {
     const secretVersion = secret.version()
-    return Effect.matchEager(passwords.verify(user, password, address), {
+    return Effect.matchEager(passwords.verify(user, password, address, snapshot), {
       onSuccess: (verdict): Outcome =>
         verdict._tag === "wrong"
           ? refused("basic", verdict.reason, possibleName(user))
@@ -90,10 +95,9 @@ export const makeBasicProvider = (parts: BasicProviderParts): Authenticate => {
     if (authorization === undefined) return Effect.succeed(nothingShown)
     const credentials = parseBasic(authorization)
     if (credentials === undefined || (hasSecretFile && isAdmin(credentials.user))) return bySecret(attempt, credentials)
-    // What has changed since is asked for by whoever needs the slow hash.
-    const isNobodyStored = identities.current()?.users.size === 0
-    if (isNobodyStored) return bySecret(attempt, credentials)
-    return byStore(Buffer.from(credentials.user).toString(), credentials.password, address)
+    const snapshot = identities.current()
+    if (snapshot?.users.size === 0) return bySecret(attempt, credentials)
+    return byStore(Buffer.from(credentials.user).toString(), credentials.password, address, snapshot)
   }
 }
 

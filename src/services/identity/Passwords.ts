@@ -94,8 +94,8 @@ interface Asked {
 export class Passwords extends Context.Service<
   Passwords,
   {
-    /** Decides when it is called; what needs no slow hash is an effect already done. */
-    readonly verify: (user: string, password: Uint8Array, address: string) => Answer
+    /** Decides when it is called, by the snapshot of now; what needs no slow hash is an effect already done. */
+    readonly verify: (user: string, password: Uint8Array, address: string, snapshot?: Snapshot | undefined) => Answer
     /** For storing: a PHC string. */
     readonly hash: (password: Uint8Array) => Effect.Effect<Redacted.Redacted, PasswordRefused | LoginLimited>
   }
@@ -221,12 +221,10 @@ export class Passwords extends Context.Service<
       }
 
       return Passwords.of({
-        verify: (user, password, address) => {
-          const snapshot = store.current()
-          return snapshot === undefined
+        verify: (user, password, address, snapshot = store.current()) =>
+          snapshot === undefined
             ? Effect.flatMap(store.fresh, (fresh) => verifyIn(fresh, user, password, address))
-            : verifyIn(snapshot, user, password, address)
-        },
+            : verifyIn(snapshot, user, password, address),
         hash: Effect.fn("Passwords.hash")(function* (password: Uint8Array) {
           const reason = passwordFault(password) ?? lengthFault(password, config.get().auth.password_min_length)
           if (reason !== undefined) return yield* new PasswordRefused({ reason })
