@@ -6,7 +6,7 @@
  * CommonJS, because Node starts it sooner than an ES module and can be given its compiled form. Identifiers keep their
  * names: errors, spans and stack traces show them.
  */
-import { build, type BuildOptions } from "esbuild"
+import { build, type BuildOptions, type PluginBuild } from "esbuild"
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import { globSync } from "node:fs"
@@ -48,19 +48,30 @@ const options = {
 } satisfies BuildOptions
 
 /** src/start.ts calls it; a module is strict, and so is what is made of one. */
+/** A library that few starts need, in a file of its own: what is in the bundle is read and looked through at every start. */
+const apart = {
+  name: "apart",
+  setup: (build: PluginBuild) =>
+    build.onResolve({ filter: /^jose$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "./jose.js", external: true } : undefined
+    )
+}
+
 const asFunction = {
   banner: {
     js: '(function(require,__filename){"use strict";const __url=require("node:url").pathToFileURL(__filename).href;'
   },
   footer: { js: "})" },
-  plugins: [onDemand],
+  plugins: [onDemand, apart],
+  // A script that is run as the bundle is cannot import; it can require.
+  supported: { "dynamic-import": false },
   define: { SYSTEMAPI_VERSION: JSON.stringify(version), "import.meta.url": "__url" }
 } satisfies BuildOptions
 
 await rm(out, { recursive: true, force: true })
 await Promise.all([
   build({ ...options, entryPoints: { "systemapi.main": join(root, "src/main.ts") }, ...asFunction }),
-  build({ ...options, entryPoints: workers })
+  build({ ...options, entryPoints: { ...workers, jose: "jose" } })
 ])
 // The checkout's package.json calls every file beneath it a module.
 await writeFile(join(out, "package.json"), '{ "type": "commonjs" }\n')

@@ -4,6 +4,8 @@
  * What is not needed is not loaded: a plain wish to serve, which is what a service manager has at every boot, is read
  * without the parser, and every command has its own code.
  */
+// oxlint-disable-next-line import/no-unassigned-import -- it is the first of all for what it does, and has nothing to give.
+import "./cli/early.ts"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

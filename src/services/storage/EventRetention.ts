@@ -9,7 +9,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import { blockOf } from "./EventInserts.ts"
-import { auditLevel } from "./eventSql.ts"
+import { auditLevel, earliest } from "./eventSql.ts"
 import { rollback } from "./rollback.ts"
 import type { RetainLimits, RetainResult } from "../events/EventLog.ts"
 
@@ -129,7 +129,7 @@ export class EventRetention {
     )
     let through = 0
     let removed = 0
-    for (const row of oldest.iterate(receivedBefore ?? 0n, this.log.last)) {
+    for (const row of oldest.iterate(receivedBefore ?? earliest, this.log.last)) {
       if (removed >= surplus && Number(row["old"]) === 0) break
       through = Number(row["seq"])
       removed += 1

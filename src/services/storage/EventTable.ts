@@ -10,7 +10,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import { blockEvents, blockOf, EventInserts } from "./EventInserts.ts"
 import { EventRetention, type LogState } from "./EventRetention.ts"
-import { auditLevel, EventSelects, hasFilters, isAuditOnly, shown } from "./eventSql.ts"
+import { auditLevel, earliest, EventSelects, hasFilters, isAuditOnly, latest, shown } from "./eventSql.ts"
 import { rollback } from "./rollback.ts"
 import { pageBytesMax, pageRowsMax, type SeekQuery } from "../events/EventQuery.ts"
 import type { RetainLimits } from "../events/EventLog.ts"
@@ -217,6 +217,3 @@ const auditsIn = (events: WireAppend): number => {
   for (const level of events.levels) if (level === auditLevel) audits += 1
   return audits
 }
-
-const earliest = -(2n ** 63n)
-const latest = 2n ** 63n - 1n

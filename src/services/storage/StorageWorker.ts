@@ -9,11 +9,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
-import { Worker } from "node:worker_threads"
-import { workerUrl } from "../workers/workerUrl.ts"
 import { StoreUnusable } from "./EventStorage.ts"
 import type { StorageAnswer, StoragePlaces, StorageRequest, StorageValue } from "./protocol.ts"
 import type { StorageFault } from "./sqliteFault.ts"
+import { takeThread } from "./storageThread.ts"
 
 export type RequestBody = StorageRequest extends infer R ? (R extends StorageRequest ? Omit<R, "id"> : never) : never
 
@@ -100,7 +99,8 @@ const connect = (places: StoragePlaces, onEnd: () => void): Effect.Effect<Connec
     let nextId = 1
     let gone: string | undefined
     let failure: string | undefined
-    const worker = new Worker(workerUrl("storage", import.meta.url), { workerData: places, name: "storage" })
+    const worker = takeThread()
+    worker.postMessage(places)
 
     worker.on("error", (error) => {
       failure = `the storage worker failed: ${String(error)}`

@@ -88,3 +88,7 @@ const toRow = (row: Record<number, SQLOutputValue>): WireRow => [
 ]
 
 const textOrNull = (value: SQLOutputValue | undefined): string | null => (typeof value === "string" ? value : null)
+
+/** Before and after all times that SQLite can hold: a clock may stand before 1970. */
+export const earliest = -(2n ** 63n)
+export const latest = 2n ** 63n - 1n

@@ -1,11 +1,11 @@
 /**
  * The storage worker: owns the SQLite connections, so that an fsync of milliseconds stops nobody. Serves requests one by
- * one, in order. Opens the event store before anything else and says how that went; ends itself when that connection can
+ * one, in order. The first message says where the stores are: opens the event store and says how that went; ends itself when that connection can
  * no longer be trusted. The identity file is opened when it is asked for, and what befalls it is its own (IdentityFile).
  */
 import { statSync } from "node:fs"
 import type { DatabaseSync } from "node:sqlite"
-import { parentPort, workerData } from "node:worker_threads"
+import { parentPort } from "node:worker_threads"
 import { EventTable } from "./EventTable.ts"
 import { lockStore, makeStoreDirectory, openStore, storeFile, StoreRemoved } from "./openStore.ts"
 import { IdentityFile } from "./identity/IdentityFile.ts"
@@ -102,9 +102,10 @@ const serve = ({ db, file, identities, lock, settle, table }: ReturnType<typeof 
   answer({ tag: "opened", state: table.state() })
 }
 
-try {
-  const places: StoragePlaces = workerData
-  serve(open(places))
-} catch (error) {
-  answer({ tag: "open-failed", ...faultOf(error) })
-}
+port.once("message", (places: StoragePlaces) => {
+  try {
+    serve(open(places))
+  } catch (error) {
+    answer({ tag: "open-failed", ...faultOf(error) })
+  }
+})
