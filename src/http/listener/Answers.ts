@@ -40,9 +40,6 @@ export const unknownCoding: Refusal = { code: 501, message: "Of transfer codings
 
 export const unknownExpectation: Refusal = { code: 417, message: "Only the expectation 100-continue is known" }
 
-/** It was good when the connection began; whoever has another connects again. */
-export const certificateRefused: Refusal = { code: 403, message: "The client certificate is not accepted any more" }
-
 /** What a server of this kind can be asked at all; each route narrows it. */
 export const connectRefused: Refusal = {
   code: 405,

@@ -141,7 +141,7 @@ export const makeFront = (
       const certificate = ShownCertificate.of(socket, handshake.bundle, clients, now)
       connection.certificate = certificate
       // What TLS does not know: that it has been revoked.
-      if (clients.required && (certificate === undefined || certificate.refusal !== undefined)) {
+      if (clients.required && (certificate === undefined || certificate.isEnd)) {
         connections.counts.handshakesFailed += 1
         socket.destroy()
         return

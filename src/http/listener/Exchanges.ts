@@ -58,9 +58,9 @@ export const attachHttp1 = (
 
   const start = (connection: Connection, exchange: Http1Exchange): void => {
     connection.current = exchange
-    const refusal = exchange.refusal ?? connection.certificate?.refusal
-    if (refusal !== undefined) throughHttp1(exchange.response, refusal)
-    else exchange.abandon = handler(exchange.request, exchange.response, connection)
+    if (exchange.refusal !== undefined) return throughHttp1(exchange.response, exchange.refusal)
+    if (connection.certificate?.isEnd === true) connection.markLast()
+    exchange.abandon = handler(exchange.request, exchange.response, connection)
   }
 
   const receive = (expectation: Expectation) => (request: Http.IncomingMessage, response: Http.ServerResponse) => {
@@ -163,13 +163,8 @@ export const attachHttp2 = (
         if (!response.writableEnded) abandon?.()
         connections.endStream(connection, exchange)
       })
-      const refusal = connection.certificate?.refusal
-      if (refusal === undefined) {
-        abandon = answer(request, response, connection)
-      } else {
-        throughHttp2(response, refusal)
-        connection.markLast()
-      }
+      if (connection.certificate?.isEnd === true) connection.markLast()
+      abandon = answer(request, response, connection)
     }
 
   server.on("request", receive(handler))

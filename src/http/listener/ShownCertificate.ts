@@ -10,7 +10,6 @@ import type { TLSSocket } from "node:tls"
 import type { ClientCertificate, Peer } from "../../services/auth/Peer.ts"
 import { type Bundle, type ClientTrust, judge, sentMax, type Shown } from "../../services/tls/ClientTrust.ts"
 import { type ParsedCertificate, parseCertificate } from "../../services/tls/ParsedCertificate.ts"
-import { certificateRefused, type Refusal } from "./Answers.ts"
 
 /** What a listener judges clients' certificates by. */
 export interface ClientCertificates {
@@ -53,9 +52,9 @@ export class ShownCertificate {
     return this.#peer
   }
 
-  /** What is answered in place of any handler, where nobody is served without a certificate and this one is refused. */
-  get refusal(): Refusal | undefined {
-    return this.#clients.required && this.peer._tag === "refused" ? certificateRefused : undefined
+  /** Nobody is served without a certificate here, and this one is refused: the application says so, and that is the end. */
+  get isEnd(): boolean {
+    return this.#clients.required && this.peer._tag === "refused"
   }
 
   #judge(shown: Shown, trust: ClientTrust, now: number): void {
