@@ -108,7 +108,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   const layer = Layer.mergeAll(
     Authenticator.layer.pipe(
       Layer.provideMerge(BasicAuth.layer),
-      Layer.provide(nobodyStored),
+      Layer.provideMerge(nobodyStored),
       Layer.provideMerge(secret),
       Layer.provideMerge(FailureThrottle.layer)
     ),

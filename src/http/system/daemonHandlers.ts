@@ -9,6 +9,7 @@ import type { FailureThrottle } from "../../services/auth/FailureThrottle.ts"
 import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import type { EventLog } from "../../services/events/EventLog.ts"
 import type { Pipes } from "../../services/fifo/Pipes.ts"
+import type { IdentityStore } from "../../services/identity/IdentityStore.ts"
 import type { ApiName, Provider } from "../../services/identity/Principal.ts"
 import type { Instance } from "../../services/Instance.ts"
 import type { Metrics } from "../../services/metrics/Metrics.ts"
@@ -23,6 +24,7 @@ import { isNoRoom } from "./failures.ts"
 export interface DaemonServices {
   readonly audit: Audit["Service"]
   readonly config: CurrentConfig["Service"]
+  readonly identities: Pick<IdentityStore["Service"], "current" | "fresh">
   readonly instance: Instance["Service"]
   readonly log: EventLog["Service"]
   readonly metrics: Metrics["Service"]
@@ -47,6 +49,9 @@ export interface DaemonServices {
 /** A FIFO that cannot be seen is looked for every second: an error this old is over. */
 const pipeErrorFreshMs = 5000
 
+/** A store that takes longer to say anything is not well, and whoever asks about readiness does not wait for ever. */
+const identitiesWithin = "1 second"
+
 /** Longer secrets are refused anyway (BasicSecret), but by name. */
 const secretBodyMax = 64 * 1024
 
@@ -69,18 +74,30 @@ const docsText = once(async () => {
 const alive = HttpServerResponse.text('{"status":"ok"}\n', { contentType: "application/json" })
 
 export const makeDaemonHandlers = (services: DaemonServices) => {
-  const { audit, config, instance, log, metrics, secret, supervisor, throttle } = services
+  const { audit, config, identities, instance, log, metrics, secret, supervisor, throttle } = services
   const answerAlive: Handler = () => Effect.succeed(alive)
 
+  const identityProblem: Effect.Effect<string | undefined> = Effect.suspend(() =>
+    identities.current() === undefined
+      ? Effect.match(identities.fresh, { onSuccess: () => undefined, onFailure: ({ message }) => message }).pipe(
+          Effect.timeoutOrElse({
+            duration: identitiesWithin,
+            orElse: () => Effect.succeed("the identity store does not answer")
+          })
+        )
+      : Effect.undefined
+  )
+
   const readyz: Handler = () =>
-    Effect.map(Effect.zip(supervisor.report, Clock.currentTimeMillis), ([actors, now]) => {
+    Effect.map(Effect.all([supervisor.report, Clock.currentTimeMillis, identityProblem]), ([actors, now, identity]) => {
       const problems = actors
         .filter(({ state }) => state !== "running")
         .map(
           ({ lastFailure, name, state }) =>
             `${name} is ${state}${lastFailure === undefined ? "" : `: ${firstLine(lastFailure)}`}`
         )
-      for (const degraded of [log.degraded(), audit.degraded()]) if (degraded !== undefined) problems.push(degraded)
+      for (const degraded of [log.degraded(), audit.degraded(), identity])
+        if (degraded !== undefined) problems.push(degraded)
       for (const { blocked, lastError, source } of services.pipes.stats()) {
         if (blocked !== undefined) problems.push(`pipe:${source} waits for the log: ${blocked}`)
         else if (lastError !== undefined && now - lastError.atMs < pipeErrorFreshMs) {

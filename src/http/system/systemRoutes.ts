@@ -11,6 +11,7 @@ import { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import { EventLog } from "../../services/events/EventLog.ts"
 import { Pipes } from "../../services/fifo/Pipes.ts"
 import { FileUploads } from "../../services/files/FileUploads.ts"
+import { IdentityStore } from "../../services/identity/IdentityStore.ts"
 import { Instance } from "../../services/Instance.ts"
 import { Metrics } from "../../services/metrics/Metrics.ts"
 import { systemEndpoints } from "../api/endpoints.ts"
@@ -34,6 +35,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
   const daemonHandlers = makeDaemonHandlers({
     audit: yield* Audit,
     config,
+    identities: yield* IdentityStore,
     instance: yield* Instance,
     log,
     metrics: yield* Metrics,

@@ -11,6 +11,7 @@ import { ActorEntry, Info, Readiness } from "../../../src/http/api/Daemon.ts"
 import { Call } from "../../../src/http/edge/Call.ts"
 import { systemRoutes } from "../../../src/http/system/systemRoutes.ts"
 import { BasicSecret } from "../../../src/services/auth/BasicSecret.ts"
+import { IdentityStore, IdentityUnavailable } from "../../../src/services/identity/IdentityStore.ts"
 import { StorageFull } from "../../../src/services/storage/EventStorage.ts"
 import { makeApp } from "../../harness/app.ts"
 import { incoming } from "../../harness/incoming.ts"
@@ -66,6 +67,31 @@ describe("GET /readyz", () => {
       assert.strictEqual(status, 503)
       const { problems } = yield* read(text)
       assert.match(problems.join(), /^Weak is backing-off: .*bad luck$/u)
+    })
+  )
+
+  it.effect("tells of identities that cannot be read, and of a store of them that hangs", () =>
+    Effect.gen(function* () {
+      const { config, context } = yield* makeApp()
+      const ask = Effect.fnUntraced(function* (fresh: IdentityStore["Service"]["fresh"]) {
+        const store = IdentityStore.of({ ...Context.get(context, IdentityStore), current: () => undefined, fresh })
+        const routes = yield* Effect.provideContext(
+          systemRoutes(config, () => []),
+          Context.add(context, IdentityStore, store)
+        )
+        const route = routes.find(({ path }) => path === "/readyz") ?? assert.fail("no such route")
+        const surface = { address: "127.0.0.1:3535", providers: ["basic"], roles: [] } as const
+        return yield* route.handler(new Call(incoming("/readyz"), "id", surface))
+      })
+      assert.strictEqual(
+        (yield* ask(Effect.fail(new IdentityUnavailable({ reason: "no space", full: true })))).status,
+        503
+      )
+      const hanging = yield* Effect.forkChild(ask(Effect.never), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      const { body, status } = yield* Fiber.join(hanging)
+      assert.strictEqual(status, 503)
+      assert.include(body._tag === "Uint8Array" ? Buffer.from(body.body).toString() : "", "does not answer")
     })
   )
 })

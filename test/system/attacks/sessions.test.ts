@@ -152,6 +152,33 @@ layer(Attacked.layer)("a login", (it) => {
     )
   )
 
+  it.effect("one connection, many callers: each is answered as who it is, whoever asked before", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const target = yield* Attacked
+        const names = ["admin", "operator", "developer"] as const
+        const passwords = { admin: "admin123", operator: "operator123", developer: "dev123" }
+        const tokens = new Map<string, string>()
+        for (const name of names) tokens.set(name, (yield* target.login(name, passwords[name])).token)
+        const agent = yield* connection
+        const other = yield* connection
+        const callers = Array.from({ length: 60 }, (_, i) => [...names, "nobody"][(i * 7) % 4] ?? "nobody")
+        yield* Effect.forEach(
+          callers,
+          (name, i) =>
+            Effect.map(
+              target.ask("/v1/auth/me", { token: tokens.get(name), agent: i % 2 === 0 ? agent : other }),
+              (answer) => {
+                if (name === "nobody") assert.strictEqual(answer.status, 401)
+                else assert.include(answer.body, `"id":"${name}"`)
+              }
+            ),
+          { concurrency: 8, discard: true }
+        )
+      })
+    )
+  )
+
   it.effect("demoted: the right that was taken is gone for the token that was given before", () =>
     Effect.gen(function* () {
       const target = yield* Attacked
