@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Https from "node:https"
 import { join } from "node:path"
-import { temporaryFolder } from "../support.ts"
+import { eventually, run, temporaryFolder } from "../support.ts"
 import { type AskOptions, assertRefused, config, secret, startTarget, type Target, tokensOf } from "./support.ts"
 
 class Attacked extends Context.Service<Attacked, Target>()("test/system/attacks/sessions/Attacked") {
@@ -33,7 +33,7 @@ const connection = Effect.acquireRelease(
 
 const refresh = (target: Target, refresh_token: string) => target.ask("/v1/auth/refresh", { json: { refresh_token } })
 
-layer(Attacked.layer)("a login", (it) => {
+layer(Attacked.layer, { excludeTestServices: true })("a login", (it) => {
   it.effect("wrong user and wrong password are answered alike, to the byte", () =>
     Effect.gen(function* () {
       const target = yield* Attacked
@@ -150,6 +150,29 @@ layer(Attacked.layer)("a login", (it) => {
         }
       })
     )
+  )
+
+  it.effect("what is done at the console counts at the next request, and is told in the audit log", () =>
+    Effect.gen(function* () {
+      const target = yield* Attacked
+      const { admin, token } = yield* newUser(target, "consoled", ["operator"])
+      const console = (...args: ReadonlyArray<string>) =>
+        Effect.map(run({ folder: target.folder, args: [...args, "--config", "config.toml"] }), ({ code, err }) =>
+          assert.strictEqual(code, 0, err)
+        )
+      const touch = () => target.ask("/api/v1/actions/touch", { method: "POST", token })
+      assert.strictEqual((yield* touch()).status, 200)
+      yield* console("user", "roles", "consoled", "--role", "viewer")
+      assert.strictEqual((yield* touch()).status, 403)
+      yield* console("user", "disable", "consoled")
+      assertRefused(yield* target.ask("/v1/auth/me", { token }))
+      yield* eventually(
+        "the daemon tells of it",
+        Effect.map(target.ask("/v1/audit?on=consoled&limit=100", { token: admin }), ({ body }) =>
+          /"action":"user\.changed","outcome":"succeeded","who":"console:[^}]*"detail":"disabled"/u.test(body)
+        )
+      )
+    })
   )
 
   it.effect("one connection, many callers: each is answered as who it is, whoever asked before", () =>
