@@ -7,7 +7,8 @@
  * request. Each change is one transaction, durable when it has succeeded; what it says of a state it depends on (a refresh
  * token not used yet, an approval still pending) is decided within it.
  *
- * Bounds: those of bounds.ts; of logins, `sessionsMax` for each user, the oldest ends first. What has
+ * Bounds: those of bounds.ts; of logins, `sessionsMax` for each user, the oldest ends first, and
+ * `endingsMax` that have ended. What has
  * expired is removed by `prune`.
  */
 import * as Context from "effect/Context"
@@ -22,7 +23,7 @@ export interface User {
   /** PHC string of argon2id; undefined: no password, so no login. */
   readonly passwordHash: Redacted.Redacted | undefined
   readonly disabled: boolean
-  /** Access tokens issued before this (UNIX milliseconds) count no longer. */
+  /** Access tokens issued before this (UNIX milliseconds), and those of logins that began before, count no longer. */
   readonly sessionsFrom: number
   readonly createdAt: number
   readonly updatedAt: number

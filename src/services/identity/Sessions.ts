@@ -103,9 +103,11 @@ export class Sessions extends Context.Service<
           const verdict = yield* passwords.verify(name, password, address)
           if (verdict._tag === "wrong") return yield* new LoginRefused({ reason: verdict.reason })
           const { user } = verdict
-          const id = makeTimedId(yield* Clock.currentTimeMillis)
-          const { expiresAt, hash, now, pair } = yield* makePair(user, id)
-          yield* store.startSession({ id, user: user.name, refreshHash: hash, createdAt: now, expiresAt })
+          // The time in the id is the one in the store: by it the login is told from those that have ended before.
+          const createdAt = yield* Clock.currentTimeMillis
+          const id = makeTimedId(createdAt)
+          const { expiresAt, hash, pair } = yield* makePair(user, id)
+          yield* store.startSession({ id, user: user.name, refreshHash: hash, createdAt, expiresAt })
           return pair
         }),
 

@@ -5,6 +5,11 @@ export const usersMax = 10_000
 export const tokensMax = 10_000
 /** Devices and scripts of one user that are logged in. */
 export const sessionsMax = 100
+/**
+ * Logins of one user that have ended and are remembered one by one. Those that began before every living one need not be:
+ * of scripts that log in anew each time, and so end the oldest of theirs, nearly all.
+ */
+export const endingsMax = 1000
 export const approvalsMax = 1000
 /** The one that signs, and those before it whose tokens still live. */
 export const keysMax = 16

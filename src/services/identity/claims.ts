@@ -12,6 +12,8 @@ export interface Claims {
   readonly sid: string
   /** UNIX milliseconds. */
   readonly issuedAt: number
+  /** When its login began. */
+  readonly loginAt: number
   readonly expiresAt: number
 }
 
@@ -63,7 +65,7 @@ export const readClaims = (payload: string): Said => {
   if (issuedAt === undefined || Math.floor(issuedAt / 1000) !== iat) return invalid("its jti is none of ours", sub)
   return {
     _tag: "said",
-    claims: { sub, jti, sid, issuedAt, expiresAt: exp * 1000 },
+    claims: { sub, jti, sid, issuedAt, loginAt: timeOfId(sid) ?? issuedAt, expiresAt: exp * 1000 },
     iss,
     aud,
     notBefore: Math.max(nbf ?? 0, iat) * 1000

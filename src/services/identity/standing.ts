@@ -31,7 +31,7 @@ export const standingOf = ({ users }: Snapshot, name: string, developmentUsers: 
 /** The same, of whoever brings a token that was verified: its login must not have ended. */
 export const bearerOf = (
   snapshot: Snapshot,
-  { issuedAt, jti, sid, sub }: Claims,
+  { issuedAt, jti, loginAt, sid, sub }: Claims,
   developmentUsers: boolean
 ): Standing => {
   if (snapshot.endedSessions.has(sid)) return none("its login has ended")
@@ -40,7 +40,9 @@ export const bearerOf = (
   if (standing._tag === "none") return standing
   const { createdAt, sessionsFrom } = standing.user
   // Whoever had the name before is not this user.
-  return issuedAt < Math.max(sessionsFrom, createdAt) ? none("the user's logins of that time have ended") : standing
+  return Math.min(issuedAt, loginAt) < Math.max(sessionsFrom, createdAt)
+    ? none("the user's logins of that time have ended")
+    : standing
 }
 
 const none = (reason: string): Standing => ({ _tag: "none", reason })

@@ -8,7 +8,14 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import { approvalsMax, keysMax, sessionsMax, tokensMax, usersMax } from "../../../src/services/identity/bounds.ts"
+import {
+  approvalsMax,
+  endingsMax,
+  keysMax,
+  sessionsMax,
+  tokensMax,
+  usersMax
+} from "../../../src/services/identity/bounds.ts"
 import {
   type Approval,
   AlreadyThere,
@@ -269,6 +276,46 @@ describe("the identity store", () => {
         })
       }
       assert.sameMembers([...(yield* store.fresh).endedSessions], ["s0", "s1"])
+    })
+  )
+
+  it.effect("whoever logs in anew each time costs no more memory for it, and nothing that has ended comes back", () =>
+    Effect.gen(function* () {
+      const store = yield* inMemory
+      yield* store.createUser(userOf("ann"))
+      yield* store.createUser(userOf("bob"))
+      const begin = (user: string, at: number) =>
+        store.startSession({ id: `${user}${at}`, user, refreshHash: hashOf(at), createdAt: at, expiresAt: 1_000_000 })
+      const hasEnded = (user: string, at: number) =>
+        Effect.map(
+          store.fresh,
+          ({ endedSessions, users }) => endedSessions.has(`${user}${at}`) || at < (users.get(user)?.sessionsFrom ?? 0)
+        )
+      yield* begin("bob", 1)
+      const logins = sessionsMax + endingsMax * 2
+      for (let at = 1; at <= logins; at++) {
+        yield* begin("ann", at)
+        assert.isAtMost((yield* store.fresh).endedSessions.size, endingsMax)
+      }
+      // As many live as may, and no other.
+      for (let at = 1; at <= logins; at++)
+        assert.strictEqual(yield* hasEnded("ann", at), at <= logins - sessionsMax, `${at}`)
+      const shown = { next: hashOf(0), now: logins, expiresAt: 1_000_000, graceMs: 10 }
+      const oldest = logins - sessionsMax + 1
+      const rotated = yield* store.rotate({ session: `ann${oldest}`, shown: hashOf(oldest), ...shown })
+      assert.deepStrictEqual(rotated, { _tag: "rotated", user: "ann" })
+      assert.deepStrictEqual(yield* store.rotate({ session: "ann1", shown: hashOf(1), ...shown }), { _tag: "unknown" })
+
+      // In and out, beside a login that lives on: that one ends before memory does.
+      for (let at = 2; at <= endingsMax + 2; at++) {
+        yield* begin("bob", at)
+        yield* store.endSession(`bob${at}`, 1_000_000)
+      }
+      yield* begin("bob", endingsMax + 3)
+      assert.isAtMost((yield* store.fresh).endedSessions.size, 2 * endingsMax)
+      for (let at = 1; at <= endingsMax + 2; at++) assert.isTrue(yield* hasEnded("bob", at), `${at}`)
+      assert.isFalse(yield* hasEnded("bob", endingsMax + 3))
+      assert.isFalse(yield* hasEnded("ann", logins))
     })
   )
 

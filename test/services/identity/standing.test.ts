@@ -4,7 +4,14 @@ import type { Snapshot, User } from "../../../src/services/identity/IdentityStor
 import { bearerOf } from "../../../src/services/identity/standing.ts"
 import { someDay, userOf } from "./support.ts"
 
-const claims: Claims = { sub: "alice", jti: "j", sid: "s", issuedAt: someDay, expiresAt: someDay + 1000 }
+const claims: Claims = {
+  sub: "alice",
+  jti: "j",
+  sid: "s",
+  issuedAt: someDay,
+  loginAt: someDay - 500,
+  expiresAt: someDay + 1000
+}
 
 const says = (user: Partial<User>, more: Partial<Snapshot> = {}) => {
   const snapshot: Snapshot = {
@@ -22,11 +29,15 @@ const says = (user: Partial<User>, more: Partial<Snapshot> = {}) => {
 
 describe("the standing of whoever brings a token", () => {
   it("is good while user, login and token are", () => {
-    assert.strictEqual(says({ sessionsFrom: someDay, createdAt: someDay }), "alice")
+    assert.strictEqual(says({ sessionsFrom: someDay - 500, createdAt: someDay - 500 }), "alice")
   })
 
   it("is lost with the logins of its time, though the store has forgotten this one", () => {
     assert.strictEqual(says({ sessionsFrom: someDay + 1 }), "the user's logins of that time have ended")
+  })
+
+  it("is lost with the logins that began before, also for a token that was refreshed since", () => {
+    assert.strictEqual(says({ sessionsFrom: someDay - 499 }), "the user's logins of that time have ended")
   })
 
   it("is not inherited by a later user of the name", () => {

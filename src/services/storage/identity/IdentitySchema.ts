@@ -35,6 +35,7 @@ export const identitySchema: ReadonlyArray<string> = [
   CREATE INDEX sessions_user ON sessions (user, created_at) WHERE ended_until IS NULL;
   CREATE INDEX sessions_expiry ON sessions (coalesce(ended_until, expires_at));
   CREATE INDEX sessions_ended ON sessions (generation) WHERE ended_until IS NOT NULL;
+  CREATE INDEX sessions_ended_of ON sessions (user, created_at) WHERE ended_until IS NOT NULL;
 
   CREATE TABLE revoked (
     jti TEXT PRIMARY KEY, until INTEGER NOT NULL, generation INTEGER NOT NULL

@@ -122,9 +122,13 @@ export class IdentityTables {
       case "touch-tokens":
         this.tokens.touch(command.lastUsed)
         return done
-      case "start-session":
-        this.sessions.start(command.session, this.users.isEnabled(command.session.user))
+      case "start-session": {
+        const { session } = command
+        this.sessions.start(session, this.users.isEnabled(session.user))
+        const from = this.sessions.boundEndings(session)
+        if (from !== undefined) this.users.endedBefore(session.user, from)
         return done
+      }
       case "rotate":
         return { tag: "rotated", rotated: this.sessions.rotate(command.rotation, (user) => this.users.isEnabled(user)) }
       case "end-session":

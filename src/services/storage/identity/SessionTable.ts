@@ -7,10 +7,11 @@
  * place of that. Every other token of the login has been used long ago, so whoever shows it has stolen it, or holds what a
  * thief has used: the login ends. That it is a token of this login at all is for the caller to know, by its signature.
  *
- * A login that has ended is remembered until the last access token of it has expired: `ended_until`.
+ * A login that has ended is remembered until the last access token of it has expired: `ended_until`. Bounds: `sessionsMax`
+ * that live and `endingsMax` that have ended, of one user.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
-import { sessionsMax } from "../../identity/bounds.ts"
+import { endingsMax, sessionsMax } from "../../identity/bounds.ts"
 import type { NewSession, Rotated, Rotation } from "../../identity/IdentityStore.ts"
 import { bytesOf, numberOf, numberOrNone, textOf } from "./columns.ts"
 import type { Generations } from "./Generations.ts"
@@ -24,6 +25,9 @@ export class SessionTable {
   private readonly ended: StatementSync
   private readonly endedOf: StatementSync
   private readonly revoked: StatementSync
+  private readonly endings: StatementSync
+  private readonly living: StatementSync
+  private readonly forgotten: StatementSync
   private readonly endedIds: StatementSync
   private readonly revokedIds: StatementSync
   private readonly pruned: StatementSync
@@ -52,6 +56,11 @@ export class SessionTable {
       `INSERT INTO revoked VALUES (?1, ?2, ?3)
        ON CONFLICT (jti) DO UPDATE SET until = max(until, excluded.until), generation = excluded.generation`
     )
+    this.endings = db.prepare(`SELECT count(*) AS n FROM sessions WHERE user = ? AND ended_until IS NOT NULL`)
+    this.living = db.prepare(
+      `SELECT min(created_at) AS oldest, max(created_at) AS newest FROM sessions WHERE user = ? AND ended_until IS NULL`
+    )
+    this.forgotten = db.prepare(`DELETE FROM sessions WHERE user = ?1 AND created_at < ?2 RETURNING id, ended_until`)
     this.endedIds = db.prepare(`SELECT id FROM sessions WHERE ended_until IS NOT NULL AND generation > ?`)
     this.revokedIds = db.prepare(`SELECT jti FROM revoked WHERE generation > ?`)
     this.pruned = db.prepare(
@@ -69,6 +78,32 @@ export class SessionTable {
     const generation = isEnabled && oldest.length === 0 ? 0 : this.generations.next()
     for (const row of oldest) this.ended.run(textOf(row["id"]), numberOf(row["expires_at"]), generation)
     this.insert.run(id, user, refreshHash, createdAt, expiresAt, isEnabled ? null : expiresAt, generation)
+  }
+
+  /**
+   * Keeps what is remembered of a user's ended logins within `endingsMax`: the time before which all logins of the user
+   * have ended, so that none of those has to be remembered by itself; undefined where there are few. Who logs in and out
+   * a thousand times beside one login that lives on loses that one.
+   */
+  boundEndings({ createdAt, user }: Pick<NewSession, "createdAt" | "user">): number | undefined {
+    if (!this.hasMany(user)) return undefined
+    const { newest, oldest } = this.living.get(user) ?? {}
+    const from = numberOrNone(oldest) ?? createdAt + 1
+    this.forget(user, from)
+    if (!this.hasMany(user)) return from
+    const last = numberOrNone(newest) ?? createdAt + 1
+    this.forget(user, last)
+    return last
+  }
+
+  private hasMany(user: string): boolean {
+    return numberOf(this.endings.get(user)?.["n"]) > endingsMax
+  }
+
+  private forget(user: string, before: number): void {
+    for (const row of this.forgotten.all(user, before)) {
+      if (row["ended_until"] !== null) this.generations.gone("session", textOf(row["id"]))
+    }
   }
 
   rotate(rotation: Rotation, isEnabled: (user: string) => boolean): Rotated {

@@ -54,6 +54,12 @@ export class UserTable {
     return true
   }
 
+  /** All logins that began before have ended. */
+  endedBefore(name: string, from: number): void {
+    const user = this.find(name)
+    if (user !== undefined) this.write({ ...user, sessionsFrom: Math.max(user.sessionsFrom, from) })
+  }
+
   /** Whether somebody of this name may log in. */
   isEnabled(name: string): boolean {
     return this.find(name)?.disabled === false
