@@ -15,11 +15,11 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { normalize, type ServeOptions } from "./argv.ts"
 import { CommandFailed, report } from "./CommandFailed.ts"
 import { identityCommands } from "./identityCommands.ts"
+import { orUndefined } from "./orUndefined.ts"
 import { version } from "./version.ts"
 
 export interface ExportOptions {
@@ -71,8 +71,6 @@ const presenter = CliOutput.layerPresenter({
         })
       : CliOutput.defaultPresenter.present(event)
 })
-
-const orUndefined = <A>(flag: Flag.Flag<A>) => Flag.map(Flag.optional(flag), Option.getOrUndefined)
 
 const serveFlags = {
   config: orUndefined(

@@ -3,10 +3,8 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { Place } from "./consoleStore.ts"
-
-const orUndefined = <A>(flag: Flag.Flag<A>) => Flag.map(Flag.optional(flag), Option.getOrUndefined)
+import { orUndefined } from "./orUndefined.ts"
 
 const place = {
   config: orUndefined(
