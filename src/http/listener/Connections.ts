@@ -138,6 +138,8 @@ export class Connections {
     if (connection.busy || !this.all.has(connection)) return
     connection.idle()
     this.idle.add(connection)
+    // Ending already: the answer that was the last has said so.
+    if (connection.endingSince !== undefined) return
     if (connection.lastWords !== undefined) {
       connection.endingSince = this.clock.now()
       connection.socket.end(asBytes(connection.lastWords))

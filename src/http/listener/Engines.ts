@@ -191,13 +191,13 @@ const makeHttp1 = (connections: Connections, limits: ListenerLimits, handler: Ha
   server.on("clientError", (fault: Error, socket: Net.Socket) => {
     const connection = connections.of(socket)
     if (connection !== undefined && resume(fault, socket, connection, limits.headerBytes)) return
+    // Of one that ends nothing is looked at any more; each further byte is the same fault again.
+    if (connection?.endingSince !== undefined || connection?.lastWords !== undefined) return
     const refusal = forParserFault(fault, limits.headerBytes)
     if (connection === undefined || refusal === undefined || !socket.writable) {
       socket.destroy()
       return
     }
-    // A refused client is still read for a while, and each further byte is the same fault again.
-    if (connection.endingSince !== undefined || connection.lastWords !== undefined) return
     connections.counts.malformed += 1
     connection.refuse(refusal, connections.clock.now())
   })

@@ -76,7 +76,8 @@ export const attachHttp1 = (
       refusal: objection(request, expectation)
     }
     if (expectation === "continue") holdContinue(exchange)
-    if (hasBody(request)) dropUnread(connection, exchange, connections.clock)
+    // What may follow the last answer are requests; the others are read when it is their turn.
+    if (hasBody(request) || !response.shouldKeepAlive) dropUnread(connection, exchange, connections.clock)
     response.on("close", () => {
       if (connection.current !== exchange) return
       if (!response.writableEnded) exchange.abandon?.()

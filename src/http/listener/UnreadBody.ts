@@ -1,7 +1,8 @@
 /**
  * What becomes of a body that nobody wanted to its end, once the answer is out: it is read and dropped, so that the
  * connection can be used again, up to `drainedBytesMax`; after that the connection ends. A connection that ends is
- * never simply destroyed while its client is sending: that would turn the close into a reset, and the answer be lost.
+ * never simply destroyed while its client is sending, be it a body or a request that nobody will look at: that would turn
+ * the close into a reset, and the answer be lost.
  */
 import type { Connection, Http1Exchange } from "./Connection.ts"
 import type { LoopClock } from "./LoopClock.ts"
@@ -13,11 +14,11 @@ export const dropUnread = (connection: Connection, { request, response }: Http1E
   // Before Node's own listener, which drops all of a body that was not begun and nothing of one that was, and destroys
   // the socket when the answer is the last.
   response.prependListener("finish", () => {
-    if (request.complete || request.destroyed) return
     if (isLast(response)) {
       Object.assign(response, { _last: false })
       connection.end(clock.now())
     }
+    if (request.complete || request.destroyed) return
     let bytes = 0
     request.on("data", ({ length }: Buffer) => {
       bytes += length

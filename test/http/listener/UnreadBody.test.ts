@@ -62,3 +62,20 @@ describe("a body that nobody wants", () => {
     })
   )
 })
+
+describe("what is sent behind a last request", () => {
+  it.live("is no reset for who sends it, before the answer or after it", () =>
+    Effect.gen(function* () {
+      const served = yield* serve({ limits: quick })
+      const client = yield* connect({ host: "127.0.0.1", port: served.port, allowHalfOpen: true })
+      client.send(next.replace("Host: x", "Host: x\r\nConnection: close"))
+      client.send(`GET /never HTTP/1.1\r\nHost: x\r\nX-Huge: ${"x".repeat(1024 * 1024)}\r\n\r\n`)
+      yield* eventually(() => client.socket.readableEnded)
+      yield* Effect.callback<void>((resume) => void client.socket.write(next, () => resume(Effect.void)))
+      client.socket.end()
+      assert.strictEqual(answersIn(yield* client.closed), 1)
+      assert.isNull(client.socket.errored)
+      assert.deepStrictEqual(served.seen, ["/next"])
+    })
+  )
+})
