@@ -20,6 +20,7 @@ import * as Retention from "../actors/Retention.ts"
 import { bindListeners } from "../http/bindListeners.ts"
 import { identityRoutes } from "../http/identity/identityRoutes.ts"
 import type { BoundListener } from "../http/listener/Listener.ts"
+import { provisioningRoutes } from "../http/provisioning/provisioningRoutes.ts"
 import { registerSamplers } from "../http/system/metricsSamplers.ts"
 import { systemRoutes } from "../http/system/systemRoutes.ts"
 import { Actions } from "../services/actions/Actions.ts"
@@ -150,7 +151,11 @@ const listeners = (options: DaemonOptions) =>
       yield* cleanLeftovers(writtenPaths(config))
       yield* tellExposures(config)
       const bound = yield* bindListeners(config, (own) =>
-        Effect.all({ system: systemRoutes(config, own), identity: identityRoutes })
+        Effect.all({
+          system: systemRoutes(config, own),
+          identity: identityRoutes,
+          provisioning: provisioningRoutes
+        })
       )
       yield* registerSamplers(() => bound.listeners)
       yield* Layer.build(ConfigReloader.layer({ ...options.source, alsoReload: bound.reloads }))

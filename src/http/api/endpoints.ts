@@ -76,6 +76,12 @@ export const systemEndpoints = {
     runPlain: changingGet("/api/v1/actions/:action", "actions:run:{action}", { rate: "run" }),
     run: post("/api/v1/actions/:action", "actions:run:{action}", { rate: "run" })
   },
+  operations: {
+    listOperations: get("/api/v1/operations", "operations:read"),
+    getOperation: get("/api/v1/operations/:operation", "operations:read"),
+    operationOutput: get("/api/v1/operations/:operation/output", "operations:read"),
+    cancelOperation: post("/api/v1/operations/:operation/cancel", "operations:cancel")
+  },
   uploads: { upload: post("/api/v1/file-upload/:file", "uploads:write:{file}") },
   daemon: {
     actors: get("/api/v1/actors", "daemon:read"),
@@ -121,5 +127,47 @@ export const identityEndpoints = {
     getApproval: get("/v1/approvals/:approval", "authenticated"),
     approve: post("/v1/approvals/:approval/approve", "approvals:decide"),
     deny: post("/v1/approvals/:approval/deny", "authenticated")
+  }
+}
+
+export const provisioningEndpoints = {
+  service: {
+    health: get("/health", "public"),
+    /** Named by the original's document as its API reference. */
+    healthV1: get("/v1/health", "public"),
+    version: get("/v1/version", "authenticated"),
+    metrics: get("/v1/metrics", "metrics:read")
+  },
+  servers: {
+    listServers: get("/v1/servers", "servers:read"),
+    createServer: post("/v1/servers/create", "servers:create"),
+    getServer: get("/v1/servers/:server", "servers:read"),
+    deleteServer: remove("/v1/servers/:server", "servers:delete"),
+    serverStatus: get("/v1/servers/:server/status", "servers:read")
+  },
+  taskservs: {
+    listTaskservs: get("/v1/taskservs", "taskservs:read"),
+    createTaskserv: post("/v1/taskservs/create", "taskservs:create"),
+    getTaskserv: get("/v1/taskservs/:taskserv", "taskservs:read"),
+    deleteTaskserv: remove("/v1/taskservs/:taskserv", "taskservs:delete"),
+    taskservStatus: get("/v1/taskservs/:taskserv/status", "taskservs:read")
+  },
+  workflows: {
+    listWorkflows: get("/v1/workflows", "workflows:read"),
+    submitWorkflow: post("/v1/workflows/submit", "workflows:submit"),
+    getWorkflow: get("/v1/workflows/:workflow", "workflows:read"),
+    workflowStatus: get("/v1/workflows/:workflow/status", "workflows:read"),
+    cancelWorkflow: post("/v1/workflows/:workflow/cancel", "workflows:cancel")
+  },
+  workspaces: {
+    listWorkspaces: get("/v1/workspaces", "workspaces:read"),
+    createWorkspace: post("/v1/workspaces/create", "workspaces:create"),
+    getWorkspace: get("/v1/workspaces/:workspace", "workspaces:read")
+  },
+  operations: {
+    listOperations: get("/v1/operations", "operations:read"),
+    getOperation: get("/v1/operations/:operation", "operations:read"),
+    operationOutput: get("/v1/operations/:operation/output", "operations:read"),
+    cancelOperation: post("/v1/operations/:operation/cancel", "operations:cancel")
   }
 }

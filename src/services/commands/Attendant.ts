@@ -69,7 +69,10 @@ export const attend = Effect.fnUntraced(function* (
     yield* Fiber.interrupt(grace)
     const lingers = yield* command.signalGroup(0)
     const { pid, startedAt } = command
-    yield* attendance.answer({ exit, timedOut: late, durationMs, pid, startedAt, ...output }, lingers)
+    yield* attendance.answer(
+      { exit, timedOut: late, durationMs, pid, startedAt, ...output, endedEarly: false },
+      lingers
+    )
   })
 
   const patience = Effect.timeoutOrElse(

@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { KeptOutput, LiveOutput } from "./OutputLog.ts"
 import type { CommandLost, CommandSpec, ExitStatus, SpawnError, StreamOutput } from "./Spawner.ts"
 
 /** As many commands of this name run and wait as may. */
@@ -52,6 +53,22 @@ export interface RunRequest extends CommandSpec {
   readonly why?: string | undefined
   /** Run once the request is not refused, by who asked: it has its turn, or a place in the queue. */
   readonly onAdmitted?: Effect.Effect<void> | undefined
+  /** It is counted elsewhere how many wait: never refused with `ActionBusy`. */
+  readonly unbounded?: boolean | undefined
+  /** Run when its turn has come, ahead of its start; where this fails it is not started. */
+  readonly onTurn?: Effect.Effect<void, ExecutorUnavailable> | undefined
+  /** Run when it has been started. */
+  readonly onStarted?: ((command: StartedCommand) => Effect.Effect<void>) | undefined
+  /** Ends it early when this completes, as its timeout would; the answer then comes as ever. One that waits is dropped. */
+  readonly endWhen?: Effect.Effect<void> | undefined
+}
+
+export interface StartedCommand {
+  readonly pid: number
+  /** UNIX time in milliseconds. */
+  readonly startedAt: number
+  /** Where the request asked for it. */
+  readonly live: LiveOutput | undefined
 }
 
 export interface RunResult {
@@ -65,6 +82,10 @@ export interface RunResult {
   readonly startedAt: number
   readonly stdout: StreamOutput
   readonly stderr: StreamOutput
+  /** Of a command that `endWhen` ended. */
+  readonly endedEarly: boolean
+  /** Both streams together, where the request asked for it. */
+  readonly output?: KeptOutput | undefined
 }
 
 interface WaitingCommand {

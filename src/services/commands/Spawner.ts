@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { LiveOutput } from "./OutputLog.ts"
 import type { CommandOutput, CommandSpec, ExitStatus } from "./SpawnerProtocol.ts"
 
 export type { StreamOutput } from "./OutputText.ts"
@@ -77,6 +78,8 @@ export interface RunningCommand {
    * group that go on writing neither block nor die of SIGPIPE; the pipes are closed with the scope.
    */
   readonly closeOutput: Effect.Effect<void>
+  /** Where the spec asked for it. */
+  readonly live?: LiveOutput | undefined
   /** Signals every member of the group; false when none is left, and from then on nothing is ever signalled. */
   readonly signalGroup: (signal: GroupSignal) => Effect.Effect<boolean>
 }

@@ -26,6 +26,8 @@ export interface CommandSpec {
   /** How many of the first and of the last bytes of each stream are kept. */
   readonly headBytes: number
   readonly tailBytes: number
+  /** Keep both streams together too, to be read while the command runs (OutputLog.ts): so many first and last bytes. */
+  readonly live?: { readonly headBytes: number; readonly tailBytes: number } | undefined
 }
 
 export type ToWorker =

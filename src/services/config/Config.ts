@@ -11,6 +11,7 @@ import type { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import type { General } from "./GeneralSection.ts"
 import type { ApiName, Provider } from "../identity/Principal.ts"
 import type { IdentityConfig } from "./IdentityConfig.ts"
+import type { OperationsSection, ProvisioningSection, WorkflowSection } from "./OperationSections.ts"
 import type { ListenAddress } from "./ListenAddress.ts"
 
 /** `[general]` with the environment and the flags applied. */
@@ -135,4 +136,17 @@ export interface Config extends IdentityConfig {
   readonly pipes: ReadonlyArray<PipeConfig>
   readonly actions: ReadonlyMap<string, ActionConfig>
   readonly file_uploads: ReadonlyMap<string, UploadConfig>
+  readonly operations: OperationsSection
+  readonly provisioning: ProvisioningConfig
+  readonly workflows: ReadonlyMap<string, WorkflowConfig>
+}
+
+export interface ProvisioningConfig extends Omit<ProvisioningSection, "driver" | "cli_path"> {
+  readonly driver: "builtin" | "cli"
+  /** Undefined: there is none. */
+  readonly cli_path: string | undefined
+}
+
+export interface WorkflowConfig extends WorkflowSection {
+  readonly name: string
 }

@@ -9,6 +9,13 @@ import { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import { Listeners, Pipes } from "./EdgeSections.ts"
 import { General, Store } from "./GeneralSection.ts"
 import { Audit, Auth, Certificates, Cors, RateLimits, RolesSection } from "./IdentitySections.ts"
+import {
+  LoggingSection,
+  OperationsSection,
+  ProvisioningSection,
+  ServerSection,
+  WorkflowsSection
+} from "./OperationSections.ts"
 import { section } from "./keys.ts"
 import { Uploads } from "./UploadSection.ts"
 
@@ -27,7 +34,12 @@ export const ConfigDocument = Schema.Struct({
   cors: section(Cors, {}),
   rate_limits: section(RateLimits, {}),
   audit: section(Audit, {}),
-  telemetry: section(Telemetry, {})
+  telemetry: section(Telemetry, {}),
+  operations: section(OperationsSection, {}),
+  provisioning: section(ProvisioningSection, {}),
+  workflows: section(WorkflowsSection, {}),
+  server: section(ServerSection, {}),
+  logging: section(LoggingSection, {})
 }).annotate({ title: "systemapi-config.toml", description: "Configuration of the systemapi daemon." })
 
 /** JSON Schema 2020-12 of the file, for editors: unknown keys are errors there, where a slip is cheapest to see. */

@@ -9,6 +9,7 @@ import type { Config } from "./Config.ts"
 import { General, Store } from "./GeneralSection.ts"
 import { Audit, Auth, Cors, RateLimits } from "./IdentitySections.ts"
 import type { CertificateConfig } from "./IdentityConfig.ts"
+import { OperationsSection, ProvisioningSection } from "./OperationSections.ts"
 import { formatPath } from "./Problem.ts"
 import { liveNames, shapeOf } from "./SchemaShape.ts"
 
@@ -30,7 +31,9 @@ const sections = {
   auth: Auth,
   cors: Cors,
   rate_limits: RateLimits,
-  audit: Audit
+  audit: Audit,
+  operations: OperationsSection,
+  provisioning: ProvisioningSection
 } as const satisfies Partial<Record<keyof Config, Schema.Top>>
 
 type SectionName = keyof typeof sections
@@ -44,7 +47,9 @@ const sectionNames: ReadonlyArray<SectionName> = [
   "auth",
   "cors",
   "rate_limits",
-  "audit"
+  "audit",
+  "operations",
+  "provisioning"
 ]
 
 export const diff = (old: Config, next: Config): ConfigDiff => {
@@ -56,7 +61,7 @@ export const diff = (old: Config, next: Config): ConfigDiff => {
       ;(mayChange.has(key) ? live : restart).push(formatPath([name, keyInFile(key)]))
     }
   }
-  for (const name of ["actions", "file_uploads"] as const) {
+  for (const name of ["actions", "file_uploads", "workflows"] as const) {
     for (const key of changed<unknown>(old[name], next[name])) live.push(formatPath([name, key]))
   }
   const roles = changed(old.roles, next.roles)
@@ -83,6 +88,10 @@ export const diff = (old: Config, next: Config): ConfigDiff => {
       telemetry: merge(Telemetry, old.telemetry, next.telemetry),
       pipes: old.pipes,
       listeners: old.listeners,
+      operations: merge(OperationsSection, old.operations, next.operations),
+      provisioning: merge(ProvisioningSection, old.provisioning, next.provisioning),
+      // What has begun goes on as it was.
+      workflows: next.workflows,
       actions: next.actions,
       file_uploads: next.file_uploads
     },

@@ -13,10 +13,12 @@ import { Listeners, Pipes } from "./EdgeSections.ts"
 import { type Environment, type Flags, logMaxEntries, shell, storeDirectory } from "./environment.ts"
 import { General, Store } from "./GeneralSection.ts"
 import { Audit, Auth, Certificates, Cors, RateLimits } from "./IdentitySections.ts"
+import { OperationsSection, ProvisioningSection, WorkflowsSection } from "./OperationSections.ts"
 import { addProblems, type Problem } from "./Problem.ts"
 import { resolveActions, resolveUploads } from "./resolveEntries.ts"
 import { knownRoles, resolveAuth, resolveCertificates, resolveRoles } from "./resolveIdentity.ts"
 import { resolveListeners } from "./resolveListeners.ts"
+import { resolveProvisioning } from "./resolveProvisioning.ts"
 import { resolvePipes } from "./resolvePipes.ts"
 import { isTable, shapeOf, valueAt } from "./SchemaShape.ts"
 import { unknownKeys } from "./unknownKeys.ts"
@@ -59,6 +61,9 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   const cors = take(Cors, "cors", {})
   const rateLimits = take(RateLimits, "rate_limits", {})
   const audit = take(Audit, "audit", {})
+  const operations = take(OperationsSection, "operations", {})
+  const fileProvisioning = take(ProvisioningSection, "provisioning", {})
+  const workflows = take(WorkflowsSection, "workflows", {})
 
   problems.push(...flagProblems(flags))
   const general = fileGeneral === undefined ? undefined : withFlags(fileGeneral, flags)
@@ -102,7 +107,10 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     auth === undefined ||
     cors === undefined ||
     rateLimits === undefined ||
-    audit === undefined
+    audit === undefined ||
+    operations === undefined ||
+    fileProvisioning === undefined ||
+    workflows === undefined
   ) {
     return { config: undefined, problems, warnings }
   }
@@ -125,7 +133,10 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     listeners: edges.entries,
     pipes: pipes.entries,
     actions: actions.entries,
-    file_uploads: uploads.entries
+    file_uploads: uploads.entries,
+    operations,
+    provisioning: resolveProvisioning(fileProvisioning, env),
+    workflows: new Map(Object.entries(workflows).map(([name, workflow]) => [name, { ...workflow, name }]))
   }
   return { config, problems, warnings }
 }

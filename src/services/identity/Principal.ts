@@ -40,5 +40,5 @@ export const adminId = "admin"
 export const anonymousId = "anonymous"
 
 /** The APIs that a listener may mount (`listeners.apis`). */
-export const apiNames = ["system", "identity"] as const
+export const apiNames = ["system", "identity", "provisioning"] as const
 export type ApiName = (typeof apiNames)[number]

@@ -20,6 +20,7 @@ const stream = { head: "out", tail: "", bytes: 3, sha256: "ab", truncated: false
 const result = (change: Partial<RunResult> = {}): RunResult => ({
   exit: { _tag: "Exited", code: 0 },
   timedOut: false,
+  endedEarly: false,
   durationMs: 12.3456,
   pid: 42,
   startedAt: 1_730_844_203_000,

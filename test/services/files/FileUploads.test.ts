@@ -21,6 +21,7 @@ const nothing = { head: "", tail: "", bytes: 0, sha256: "", truncated: false }
 const well: RunResult = {
   exit: { _tag: "Exited", code: 0 },
   timedOut: false,
+  endedEarly: false,
   durationMs: 1,
   pid: 1,
   startedAt: 0,
