@@ -22,6 +22,12 @@ const waitingWeightMax = 4 * 1024 * 1024
 /** One transaction; a commit is shared with whatever else waits for the log. */
 const batchMax = 256
 
+/**
+ * How long an entry that nobody waits for may wait for others: a commit of its own delays the events of whoever comes
+ * next, and so many milliseconds before a power failure is no more than an entry on its way has had anyhow.
+ */
+const linger = Duration.millis(10)
+
 /** A store that refuses is asked again this often. */
 const retryEvery = Duration.seconds(1)
 
@@ -54,6 +60,8 @@ export class AuditQueue {
   private problem: string | undefined
   private lost: { count: number; readonly firstAt: bigint; lastAt: bigint } | undefined
   private readonly some = Latch.makeUnsafe()
+  /** Open while somebody waits, or a whole batch does. */
+  private readonly hurry = Latch.makeUnsafe()
   private readonly log: EventLog["Service"]
   private readonly entryOfLost: (lost: Summed) => EventRun
 
@@ -85,6 +93,7 @@ export class AuditQueue {
     this.waiting.push({ runs, weight, reply, settled: undefined })
     this.weight += weight
     this.some.openUnsafe()
+    if (reply !== undefined || this.waiting.length >= batchMax) this.hurry.openUnsafe()
   }
 
   /** Completes when everything offered before is in the log or given up. */
@@ -93,13 +102,14 @@ export class AuditQueue {
       const last = this.waiting.at(-1)
       if (last === undefined) return Effect.void
       last.settled ??= Deferred.makeUnsafe<void>()
+      this.hurry.openUnsafe()
       return Deferred.await(last.settled)
     })
   }
 
   /** Appends what is offered, for ever. */
   get run(): Effect.Effect<never> {
-    return Effect.forever(Effect.andThen(this.some.await, this.appendBatch))
+    return Effect.forever(this.some.await.pipe(Effect.andThen(this.company), Effect.andThen(this.appendBatch)))
   }
 
   /** Nothing more will reach the log: how many entries have not. */
@@ -112,6 +122,8 @@ export class AuditQueue {
     }
     return left
   }
+
+  private readonly company = Effect.suspend(() => Effect.timeoutOption(this.hurry.await, linger))
 
   private readonly appendBatch = Effect.suspend(() => {
     const lost = this.lost === undefined ? undefined : { ...this.lost }
@@ -133,6 +145,7 @@ export class AuditQueue {
     }
     for (const { runs } of batch) this.recorded += runs.length
     for (const { reply } of this.take(batch.length)) reply?.(undefined)
+    if (this.waiting.length === 0) this.hurry.closeUnsafe()
     if (this.waiting.length === 0 && this.lost === undefined) this.some.closeUnsafe()
   }
 

@@ -95,6 +95,21 @@ describe("an entry", () => {
     })
   )
 
+  it.effect("waits a moment for others to share its commit, unless somebody waits for it", () =>
+    Effect.gen(function* () {
+      const { audit, lines, settle } = yield* start()
+      audit.record(entryOf({ action: "one", on: undefined }))
+      yield* TestClock.adjust("9 millis")
+      assert.deepStrictEqual(lines(), [])
+      yield* settle
+      assert.lengthOf(lines(), 1)
+      audit.record(entryOf({ action: "two", on: undefined }))
+      yield* TestClock.adjust("10 millis")
+      yield* Effect.yieldNow
+      assert.lengthOf(lines(), 2)
+    })
+  )
+
   it.effect("is told after those before it, and tells the time at which it was handed over", () =>
     Effect.gen(function* () {
       const { audit, lines, settle, storage } = yield* start()
