@@ -3,7 +3,7 @@ import * as Layer from "effect/Layer"
 import type { ConsoleNotes } from "../../src/services/identity/ConsoleNotes.ts"
 import type { IdentityStore } from "../../src/services/identity/IdentityStore.ts"
 import * as StoredIdentities from "../../src/services/identity/StoredIdentities.ts"
-import { inMemory } from "../../src/services/storage/identity/openIdentities.ts"
+import { inMemory } from "../../src/services/storage/databaseFile.ts"
 import type { IdentityUnusable } from "../../src/services/storage/IdentityStorage.ts"
 import { layerAt } from "../../src/services/storage/IdentityStorageHere.ts"
 

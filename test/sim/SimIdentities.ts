@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { IdentityFile } from "../../src/services/storage/identity/IdentityFile.ts"
 import { IdentityView } from "../../src/services/storage/identity/IdentityView.ts"
-import { inMemory } from "../../src/services/storage/identity/openIdentities.ts"
+import { inMemory } from "../../src/services/storage/databaseFile.ts"
 import { IdentityStorage } from "../../src/services/storage/IdentityStorage.ts"
 import { storageOver } from "../../src/services/storage/IdentityStorageHere.ts"
 

@@ -1,6 +1,7 @@
 /** What a failure of SQLite means for us, by its result code (https://sqlite.org/rescode.html). */
 import { errnoCode } from "../errno.ts"
-import { ForeignStore, StoreRemoved } from "./openStore.ts"
+import { ForeignStore } from "./databaseFile.ts"
+import { StoreRemoved } from "./openStore.ts"
 import type { StorageFaultKind } from "./protocol.ts"
 
 export interface StorageFault {

@@ -25,7 +25,8 @@ import {
   type SigningKey,
   TooMany
 } from "../../../src/services/identity/IdentityStore.ts"
-import { openIdentities } from "../../../src/services/storage/identity/openIdentities.ts"
+import { openDatabase } from "../../../src/services/storage/databaseFile.ts"
+import { identityFormat } from "../../../src/services/storage/identity/IdentityFile.ts"
 import { identitiesAt, identitiesInMemory } from "../../harness/identities.ts"
 import { random } from "../../harness/random.ts"
 import { temporaryFolder } from "../../harness/temporaryFolder.ts"
@@ -335,7 +336,7 @@ describe("the identity store", () => {
   it.live("bounds users, service tokens and approvals, and says which bound it was", () =>
     Effect.gen(function* () {
       const path = join(yield* temporaryFolder, "identity.sqlite")
-      const { db } = openIdentities(path, true)
+      const { db } = openDatabase(path, identityFormat)
       const fill = (table: string, columns: string, row: string, rows: number) =>
         db.exec(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows - 1})
           INSERT INTO ${table} (${columns}, generation) SELECT ${row}, 1 FROM n`)

@@ -5,7 +5,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite"
 import { approvalsMax } from "../../identity/bounds.ts"
 import type { Approval } from "../../identity/IdentityStore.ts"
-import { numberOf, numberOrNone, textOf, textOrNone } from "./columns.ts"
+import { numberOf, numberOrNone, textOf, textOrNone } from "../columns.ts"
 import type { Generations } from "./Generations.ts"
 
 const decidedKeptMs = 86_400_000

@@ -5,7 +5,7 @@
  * Bounds: the last `goneMax` removals are remembered; whoever has followed none for longer reads everything anew.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
-import { numberOf, textOf } from "./columns.ts"
+import { numberOf, textOf } from "../columns.ts"
 import type { ViewKind } from "./commands.ts"
 
 /** More than days of logouts; reading everything anew takes milliseconds. */

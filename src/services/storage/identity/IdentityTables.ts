@@ -7,7 +7,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import { ApprovalTable } from "./ApprovalTable.ts"
-import { numberOf } from "./columns.ts"
+import { numberOf } from "../columns.ts"
 import type { IdentityCommand, IdentityRequest, IdentityValue, ViewChanges } from "./commands.ts"
 import { Generations } from "./Generations.ts"
 import { KeyTable } from "./KeyTable.ts"

@@ -10,7 +10,8 @@
 import { statSync } from "node:fs"
 import * as Redacted from "effect/Redacted"
 import type { Approval, ServiceToken, SigningKey, Snapshot, User } from "../../identity/IdentityStore.ts"
-import type { FileIdentity, Known, StoredKey, StoredUser, ViewChanges, ViewKind, ViewUpdate } from "./commands.ts"
+import type { FileIdentity } from "../KeptFile.ts"
+import type { Known, StoredKey, StoredUser, ViewChanges, ViewKind, ViewUpdate } from "./commands.ts"
 import { WalIndex } from "./WalIndex.ts"
 
 const placeLookMs = 100

@@ -5,7 +5,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite"
 import { keysMax } from "../../identity/bounds.ts"
 import type { SigningKey } from "../../identity/IdentityStore.ts"
-import { numberOf, numberOrNone, textOf } from "./columns.ts"
+import { numberOf, numberOrNone, textOf } from "../columns.ts"
 import type { StoredKey } from "./commands.ts"
 import type { Generations } from "./Generations.ts"
 

@@ -6,7 +6,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import type { ConsoleNote } from "../../identity/ConsoleNotes.ts"
-import { numberOf, textOf } from "./columns.ts"
+import { numberOf, textOf } from "../columns.ts"
 
 /** Some megabytes: more than anybody does by hand while no daemon runs. */
 const notesMax = 10_000

@@ -13,7 +13,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import { endingsMax, sessionsMax } from "../../identity/bounds.ts"
 import type { NewSession, Rotated, Rotation } from "../../identity/IdentityStore.ts"
-import { bytesOf, numberOf, numberOrNone, textOf } from "./columns.ts"
+import { bytesOf, numberOf, numberOrNone, textOf } from "../columns.ts"
 import type { Generations } from "./Generations.ts"
 
 export class SessionTable {

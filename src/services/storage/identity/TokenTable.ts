@@ -5,7 +5,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite"
 import { tokensMax } from "../../identity/bounds.ts"
 import type { ServiceToken } from "../../identity/IdentityStore.ts"
-import { bytesOf, namesOf, numberOf, numberOrNone, textOf, textOrNone } from "./columns.ts"
+import { bytesOf, namesOf, numberOf, numberOrNone, textOf, textOrNone } from "../columns.ts"
 import type { Generations } from "./Generations.ts"
 
 export const endedKeptMs = 7 * 86_400_000

@@ -1,7 +1,7 @@
 /** Users, within a transaction of IdentityTables; no Effect here. Their logins and tokens are the other tables'. */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite"
 import { usersMax } from "../../identity/bounds.ts"
-import { namesOf, numberOf, textOf, textOrNone } from "./columns.ts"
+import { namesOf, numberOf, textOf, textOrNone } from "../columns.ts"
 import type { StoredChange, StoredUser } from "./commands.ts"
 import type { Generations } from "./Generations.ts"
 

@@ -15,6 +15,7 @@ import type {
   SigningKey,
   User
 } from "../../identity/IdentityStore.ts"
+import type { FileIdentity } from "../KeptFile.ts"
 
 /** As they cross threads: secrets as what they are, which a Redacted does not survive. */
 export interface StoredUser extends Omit<User, "passwordHash"> {
@@ -103,12 +104,6 @@ export interface ViewChanges {
   readonly endedSessions: ReadonlyArray<string>
   readonly revokedTokens: ReadonlyArray<string>
   readonly approvals: ReadonlyArray<Approval>
-}
-
-/** Which file a connection has open; another one at the same path makes the connection worthless. */
-export interface FileIdentity {
-  readonly dev: number
-  readonly ino: number
 }
 
 export interface ViewUpdate {
