@@ -48,7 +48,9 @@ import * as ProcessLog from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
 import * as StoredIdentities from "../services/identity/StoredIdentities.ts"
 import type { EventStorage } from "../services/storage/EventStorage.ts"
+import { storedLayer } from "../services/operations/storedLayer.ts"
 import type { IdentityStorage } from "../services/storage/IdentityStorage.ts"
+import type { OperationsStorage } from "../services/storage/OperationsStorage.ts"
 import { tellExposures } from "./tellExposures.ts"
 
 export interface DaemonOptions {
@@ -58,11 +60,14 @@ export interface DaemonOptions {
   readonly source: Omit<ConfigReloader.ReloadOptions, "alsoReload">
 }
 
+/** What one thread keeps. */
+export type Storages = EventStorage | IdentityStorage | OperationsStorage
+
 /** Where the daemon touches the machine. */
-export type Platform = EventStorage | IdentityStorage | Spawner | Disk | Fifo | FileSystem
+export type Platform = Storages | Spawner | Disk | Fifo | FileSystem
 
 /** The storage comes from outside: its thread is started before this module is loaded. */
-export const platform = <E>(storage: Layer.Layer<EventStorage | IdentityStorage, E>): Layer.Layer<Platform, E> =>
+export const platform = <E>(storage: Layer.Layer<Storages, E>): Layer.Layer<Platform, E> =>
   Layer.mergeAll(storage, SpawnerWorker.layerWorker, Disk.layer, Fifo.layer, NodeFileSystem.layer)
 
 export class Daemon extends Context.Service<Daemon, { readonly listeners: ReadonlyArray<BoundListener> }>()(
@@ -177,7 +182,9 @@ export const layer = (options: DaemonOptions) => {
     Layer.provideMerge(Layer.mergeAll(BasicAuth.layer, identityLayer)),
     Layer.provideMerge(basicSecret(config))
   )
-  const foundation = Layer.merge(telemetry(options), StoredIdentities.layer).pipe(Layer.provideMerge(base(options)))
+  const foundation = Layer.mergeAll(telemetry(options), StoredIdentities.layer, storedLayer).pipe(
+    Layer.provideMerge(base(options))
+  )
   const log = Audit.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(eventLog(config), auth)),
     Layer.provideMerge(foundation)

@@ -16,15 +16,19 @@ import { load } from "../services/config/ConfigFile.ts"
 import { takeEnvironment } from "../services/config/environment.ts"
 import * as EventStorageWorker from "../services/storage/EventStorageWorker.ts"
 import * as IdentityStorageWorker from "../services/storage/IdentityStorageWorker.ts"
+import { operationsFile } from "../services/storage/OperationsStorage.ts"
+import * as OperationsStorageWorker from "../services/storage/OperationsStorageWorker.ts"
 import { StorageWorker } from "../services/storage/StorageWorker.ts"
 import type { ServeOptions } from "./argv.ts"
 import { version } from "./version.ts"
 
-/** The event log and the identities, in one thread. */
+/** The event log, the identities and what is kept of operations, in one thread. */
 const storages = ({ auth: { identity_path: identityPath }, store: { directory } }: Config) =>
-  Layer.mergeAll(EventStorageWorker.layer(directory), IdentityStorageWorker.layer(identityPath)).pipe(
-    Layer.provide(StorageWorker.layer({ directory, identityPath }))
-  )
+  Layer.mergeAll(
+    EventStorageWorker.layer(directory),
+    IdentityStorageWorker.layer(identityPath),
+    OperationsStorageWorker.layer
+  ).pipe(Layer.provide(StorageWorker.layer({ directory, identityPath, operationsPath: operationsFile(directory) })))
 
 export const serve = Effect.fn("serve")(function* (
   { config: path, flags }: ServeOptions,

@@ -24,6 +24,8 @@ import type { IdentityStorage, IdentityUnusable } from "../../src/services/stora
 import * as IdentityStorageHere from "../../src/services/storage/IdentityStorageHere.ts"
 import type { EventStorage, StoreUnusable } from "../../src/services/storage/EventStorage.ts"
 import * as EventStorageWorker from "../../src/services/storage/EventStorageWorker.ts"
+import { operationsFile, type OperationsStorage } from "../../src/services/storage/OperationsStorage.ts"
+import * as OperationsStorageHere from "../../src/services/storage/OperationsStorageHere.ts"
 import { mockProcessLog } from "./mocks.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
@@ -36,6 +38,7 @@ export interface HarnessOptions {
   readonly sections?: string
   readonly storage?: Layer.Layer<EventStorage, StoreUnusable>
   readonly identities?: Layer.Layer<IdentityStorage, IdentityUnusable>
+  readonly operations?: Layer.Layer<OperationsStorage>
   readonly spawner?: Layer.Layer<Spawner>
   readonly disk?: Layer.Layer<Disk>
   readonly fifo?: Layer.Layer<Fifo>
@@ -66,6 +69,7 @@ ${options.sections ?? ""}
   const platform: Layer.Layer<Daemon.Platform, StoreUnusable | IdentityUnusable> = Layer.mergeAll(
     options.storage ?? EventStorageWorker.layerWorker(config.store.directory),
     options.identities ?? IdentityStorageHere.layerAt(config.auth.identity_path),
+    options.operations ?? OperationsStorageHere.layerAt(operationsFile(config.store.directory)),
     options.spawner ?? SpawnerWorker.layerWorker,
     options.disk ?? Disk.layer,
     options.fifo ?? Fifo.layer,

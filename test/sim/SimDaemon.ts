@@ -49,11 +49,13 @@ import { Uploads } from "../../src/services/files/Uploads.ts"
 import { CurrentRoles } from "../../src/services/identity/CurrentRoles.ts"
 import * as StoredIdentities from "../../src/services/identity/StoredIdentities.ts"
 import { Instance } from "../../src/services/Instance.ts"
+import { storedLayer } from "../../src/services/operations/storedLayer.ts"
 import { RateLimits } from "../../src/services/limits/RateLimits.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { EventStorage } from "../../src/services/storage/EventStorage.ts"
 import type { IdentityStorage } from "../../src/services/storage/IdentityStorage.ts"
+import type { OperationsStorage } from "../../src/services/storage/OperationsStorage.ts"
 import type { Spawner } from "../../src/services/commands/Spawner.ts"
 import { mockProcessLog, nobodyStored, shownListener } from "../harness/mocks.ts"
 import { type Setup, secretPath, uploadPaths } from "./Setup.ts"
@@ -62,6 +64,7 @@ import type { Process } from "./World.ts"
 export interface Machine {
   readonly storage: Layer.Layer<EventStorage>
   readonly identities: Layer.Layer<IdentityStorage>
+  readonly operations: Layer.Layer<OperationsStorage>
   readonly spawner: Layer.Layer<Spawner>
   readonly disk: Layer.Layer<Disk>
   readonly fifo: Layer.Layer<Fifo>
@@ -156,6 +159,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     replace(Disk, machine.disk, replaced.disk),
     replace(Fifo, machine.fifo, replaced.fifo),
     machine.identities,
+    machine.operations,
     machine.spawner,
     FileSystem.layerNoop({})
   )
@@ -168,7 +172,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   )
   const log = Audit.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(replace(EventLog, EventStore.layer({ recent }), replaced.log), auth)),
-    Layer.provideMerge(StoredIdentities.layer),
+    Layer.provideMerge(Layer.merge(StoredIdentities.layer, storedLayer)),
     Layer.provideMerge(base)
   )
   const executor = replace(Executor, CommandExecutor.layer, replaced.executor)

@@ -19,6 +19,7 @@ import { pipePaths, rereadOf, type Setup, secretFileOf, secretPath, setupOf } fr
 import { type Replaced, type RunningDaemon, startDaemon } from "./SimDaemon.ts"
 import { SimDisk } from "./SimDisk.ts"
 import { SimIdentities } from "./SimIdentities.ts"
+import { SimOperations } from "./SimOperations.ts"
 import { SimFifo } from "./SimFifo.ts"
 import { SimSpawner } from "./SimSpawner.ts"
 import { SimStorage } from "./SimStorage.ts"
@@ -43,6 +44,7 @@ export class Simulation {
   readonly judge = new Judge()
   readonly storage: SimStorage
   readonly identities = new SimIdentities()
+  readonly operations = new SimOperations()
   readonly disk: SimDisk
   readonly fifo: SimFifo
   readonly spawner: SimSpawner
@@ -134,6 +136,7 @@ export class Simulation {
       machine: {
         storage: this.storage.layer(owner),
         identities: this.identities.layer,
+        operations: this.operations.layer,
         spawner: this.spawner.layer(owner),
         disk: this.disk.layer(owner),
         fifo: this.fifo.layer(owner)

@@ -67,4 +67,6 @@ export const layer = (directory: string): Layer.Layer<EventStorage, never, Stora
 
 /** With a thread of its own. */
 export const layerWorker = (directory: string): Layer.Layer<EventStorage, StoreUnusable> =>
-  layer(directory).pipe(Layer.provide(StorageWorker.layer({ directory, identityPath: undefined })))
+  layer(directory).pipe(
+    Layer.provide(StorageWorker.layer({ directory, identityPath: undefined, operationsPath: undefined }))
+  )

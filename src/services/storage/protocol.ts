@@ -6,6 +6,7 @@ import type { SeqRange } from "../events/Event.ts"
 import type { FieldFilter, SeekQuery, SeekResult } from "../events/EventQuery.ts"
 import type { LogBounds, RetainLimits, RetainResult } from "../events/EventLog.ts"
 import type { IdentityAnswer, IdentityRequest } from "./identity/commands.ts"
+import type { OperationsCommand, OperationsValue } from "./operations/commands.ts"
 
 /** What the worker opens. */
 export interface StoragePlaces {
@@ -13,6 +14,8 @@ export interface StoragePlaces {
   readonly directory: string
   /** Of the identity file, opened at the first request for it; undefined: there will be none. */
   readonly identityPath: string | undefined
+  /** Of the operations file, opened at the first request that it cannot do without; undefined: there will be none. */
+  readonly operationsPath: string | undefined
 }
 
 /** Events of one writer that follow each other. */
@@ -70,6 +73,7 @@ export type StorageRequest =
   | { readonly tag: "retain"; readonly id: number; readonly limits: RetainLimits }
   | { readonly tag: "state"; readonly id: number }
   | { readonly tag: "identity"; readonly id: number; readonly request: IdentityRequest }
+  | { readonly tag: "operations"; readonly id: number; readonly commands: ReadonlyArray<OperationsCommand> }
   | { readonly tag: "close"; readonly id: number }
 
 export interface Appended {
@@ -109,6 +113,8 @@ export type StorageValue =
   | Retained
   | StoreState
   | { readonly tag: "identity"; readonly answer: IdentityAnswer }
+  /** One for each command. */
+  | { readonly tag: "operations"; readonly values: ReadonlyArray<OperationsValue> }
   | { readonly tag: "closed" }
 
 export type StorageAnswer =

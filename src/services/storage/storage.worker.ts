@@ -1,7 +1,8 @@
 /**
  * The storage worker: owns the SQLite connections, so that an fsync of milliseconds stops nobody. Serves requests one by
- * one, in order. The first message says where the stores are: opens the event store and says how that went; ends itself when that connection can
- * no longer be trusted. The identity file is opened when it is asked for, and what befalls it is its own (IdentityFile).
+ * one, in order. The first message says where the stores are: opens the event store and says how that went; ends itself when
+ * that connection can no longer be trusted. The identity file and that of operations are opened when they are asked for,
+ * and what befalls them is their own (KeptFile).
  */
 import { statSync } from "node:fs"
 import type { DatabaseSync } from "node:sqlite"
@@ -9,6 +10,7 @@ import { parentPort } from "node:worker_threads"
 import { EventTable } from "./EventTable.ts"
 import { lockStore, makeStoreDirectory, openStore, storeFile, StoreRemoved } from "./openStore.ts"
 import { IdentityFile } from "./identity/IdentityFile.ts"
+import { OperationsFile } from "./operations/OperationsFile.ts"
 import type { StorageAnswer, StoragePlaces, StorageRequest, StorageValue } from "./protocol.ts"
 import { faultOf } from "./sqliteFault.ts"
 
@@ -17,7 +19,7 @@ if (port === null) throw new Error("storage.worker is started by the daemon, as 
 
 const answer = (message: StorageAnswer) => port.postMessage(message)
 
-const open = ({ directory, identityPath }: StoragePlaces) => {
+const open = ({ directory, identityPath, operationsPath }: StoragePlaces) => {
   makeStoreDirectory(directory)
   const lock = lockStore(directory)
   const db = openStore(directory)
@@ -27,7 +29,8 @@ const open = ({ directory, identityPath }: StoragePlaces) => {
     table: new EventTable(db),
     file: watchFile(storeFile(directory)),
     settle: settleOnce(db),
-    identities: identityPath === undefined ? undefined : new IdentityFile(identityPath)
+    identities: identityPath === undefined ? undefined : new IdentityFile(identityPath),
+    operations: operationsPath === undefined ? undefined : new OperationsFile(operationsPath)
   }
 }
 
@@ -63,7 +66,7 @@ const watchFile = (path: string) => {
   }
 }
 
-const serve = ({ db, file, identities, lock, settle, table }: ReturnType<typeof open>) => {
+const serve = ({ db, file, identities, lock, operations, settle, table }: ReturnType<typeof open>) => {
   const perform = (request: StorageRequest): StorageValue => {
     switch (request.tag) {
       case "append":
@@ -82,8 +85,12 @@ const serve = ({ db, file, identities, lock, settle, table }: ReturnType<typeof 
       case "identity":
         if (identities === undefined) throw new Error("there is no identity file here")
         return { tag: "identity", answer: identities.perform(request.request) }
+      case "operations":
+        if (operations === undefined) throw new Error("there is no operations file here")
+        return { tag: "operations", values: operations.perform(request.commands) }
       case "close":
         identities?.close()
+        operations?.close()
         db.close()
         lock.close()
         return { tag: "closed" }
@@ -96,7 +103,7 @@ const serve = ({ db, file, identities, lock, settle, table }: ReturnType<typeof 
     } catch (error) {
       const fault = faultOf(error)
       answer({ tag: "fault", id: request.id, ...fault })
-      if (fault.kind === "lost" && request.tag !== "identity") port.close()
+      if (fault.kind === "lost" && request.tag !== "identity" && request.tag !== "operations") port.close()
     }
   })
   answer({ tag: "opened", state: table.state() })

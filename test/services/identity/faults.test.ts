@@ -108,7 +108,9 @@ describe("the storage thread", () => {
       )
       const identities = StoredIdentities.layer.pipe(
         Layer.provide(IdentityStorageWorker.layer(identityPath)),
-        Layer.provide(StorageWorker.layer({ directory: join(folder, "events"), identityPath }))
+        Layer.provide(
+          StorageWorker.layer({ directory: join(folder, "events"), identityPath, operationsPath: undefined })
+        )
       )
       const store = Context.get(yield* Layer.build(Layer.fresh(identities)), IdentityStore)
       yield* store.createUser(userOf("ann"))

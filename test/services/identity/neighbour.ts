@@ -77,7 +77,13 @@ const obey = Effect.gen(function* () {
 
 const identities = StoredIdentities.layer.pipe(
   Layer.provide(IdentityStorageWorker.layer(path)),
-  Layer.provide(StorageWorker.layer({ directory: join(dirname(path), `events-${process.pid}`), identityPath: path }))
+  Layer.provide(
+    StorageWorker.layer({
+      directory: join(dirname(path), `events-${process.pid}`),
+      identityPath: path,
+      operationsPath: undefined
+    })
+  )
 )
 
 const program: Effect.Effect<never, Error, IdentityStore> = mode === "write" ? write : obey

@@ -27,7 +27,7 @@ const open = Effect.fnUntraced(function* (folder: string) {
   const identityPath = join(folder, "identity.sqlite")
   const identities = StoredIdentities.layer.pipe(
     Layer.provide(IdentityStorageWorker.layer(identityPath)),
-    Layer.provide(StorageWorker.layer({ directory: join(folder, "events"), identityPath }))
+    Layer.provide(StorageWorker.layer({ directory: join(folder, "events"), identityPath, operationsPath: undefined }))
   )
   const context = yield* Layer.buildWithScope(Layer.fresh(identities), scope)
   return { ...Context.get(context, IdentityStore), close: Scope.close(scope, Exit.void) }
