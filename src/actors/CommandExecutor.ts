@@ -15,6 +15,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import { attend, reapWait, stopGrace } from "../services/commands/Attendant.ts"
@@ -23,6 +24,7 @@ import {
   Executor,
   type ExecutorTotals,
   ExecutorUnavailable,
+  RunCancelled,
   type RunError,
   type RunRequest,
   type RunResult
@@ -38,7 +40,7 @@ import {
   reportLane,
   takeTurns
 } from "../services/commands/Lane.ts"
-import { Spawner } from "../services/commands/Spawner.ts"
+import { type RunningCommand, Spawner } from "../services/commands/Spawner.ts"
 import * as Mailbox from "./kernel/Mailbox.ts"
 import { Supervisor } from "./kernel/Supervisor.ts"
 
@@ -82,6 +84,11 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
 
     const stopped = (name: string) => new ExecutorUnavailable({ name, why: whyStopped })
 
+    /** It had its turn and was told to end before it was started. */
+    const notStarted = Effect.fnUntraced(function* ({ ending, request: { name } }: Job) {
+      return yield* (yield* Deferred.await(ending)) === "stopping" ? stopped(name) : new RunCancelled({ name })
+    })
+
     /** Says that a place is free. Who held it is `done` already, so a lost message delays only who waits. */
     const freed = (job: Job) =>
       Effect.raceFirst(Effect.orDie(mailbox.tell({ _tag: "Freed", name: job.request.name })), Deferred.await(stopping))
@@ -113,16 +120,36 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
       yield* freed(job)
     })
 
+    /** What `onStarted` does is done before the answer; it holds up neither the command nor the end of its group. */
+    const begun = ({ request }: Job, { live, pid, startedAt }: RunningCommand) => {
+      const { name, onStarted = () => Effect.void } = request
+      return onStarted({ pid, startedAt, live }).pipe(
+        Effect.catchCause((cause) => Effect.logWarning(`after ${name} was started`, cause)),
+        Effect.forkChild({ startImmediately: true })
+      )
+    }
+
     const runJob = (job: Job) =>
       Effect.scoped(
         Effect.gen(function* () {
-          const command = yield* spawner.spawn(job.request)
+          const { ending, request } = job
+          const { endWhen, onTurn } = request
+          if (endWhen !== undefined) {
+            yield* Effect.forkChild(Effect.andThen(endWhen, Deferred.succeed(ending, "early")), {
+              startImmediately: true
+            })
+          }
+          if (onTurn !== undefined) yield* onTurn
+          if (yield* Deferred.isDone(ending)) return yield* notStarted(job)
+          const command = yield* spawner.spawn(request)
           job.pid = command.pid
           totals.started += 1
           // A stop ends what it finds running; this one may have had its turn just then.
-          if (yield* Deferred.isDone(stopping)) yield* Deferred.succeed(job.ending, "stopping")
-          const { ending } = job
-          yield* attend(command, job.request, { ending, stopping, answer: (...end) => answer(job, ...end) })
+          if (yield* Deferred.isDone(stopping)) yield* Deferred.succeed(ending, "stopping")
+          const marking = yield* begun(job, command)
+          const answerWith = (result: RunResult, lingers: boolean) =>
+            Effect.andThen(Fiber.await(marking), answer(job, result, lingers))
+          yield* attend(command, request, { ending, stopping, answer: answerWith })
         })
       ).pipe(
         Effect.onExit((exit) => {
@@ -133,7 +160,7 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
             ? Effect.fail(stopped(name))
             : Effect.failCause(exit.cause)
           if (!settleResult(job, failure)) return Effect.logWarning(`after ${name} had answered`, exit.cause)
-          totals.failed += 1
+          totals[isCancelled(exit.cause) ? "abandoned" : "failed"] += 1
           return freed(job)
         }),
         Effect.exit,
@@ -152,9 +179,9 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
       const lane = lanes.get(name) ?? makeLane(name)
       // The newest request knows the configuration in force.
       lane.concurrency = Math.max(1, concurrency)
-      lane.queueLength = queueLength
+      if (job.request.unbounded !== true) lane.queueLength = queueLength
       yield* settle(lane)
-      if (isFull(lane)) {
+      if (job.request.unbounded !== true && isFull(lane)) {
         totals.refused += 1
         return yield* busy(lane)
       }
@@ -202,6 +229,18 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
         return Effect.fail(new ExecutorUnavailable({ name: job.request.name, why }))
       })
 
+    /** As long as it waits; one whose turn has come sees to that itself (`runJob`). */
+    const dropWhen = (job: Job, end: Effect.Effect<void>) =>
+      Effect.andThen(
+        end,
+        Effect.suspend(() => {
+          if (job.phase !== "waiting") return Effect.never
+          job.phase = "done"
+          totals.abandoned += 1
+          return Effect.fail(new RunCancelled({ name: job.request.name }))
+        })
+      )
+
     const run = Effect.fnUntraced(function* (request: RunRequest): Effect.fn.Return<RunResult, RunError> {
       const job: Job = {
         id: (lastId += 1),
@@ -220,11 +259,13 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
           Effect.catchTag(["MailboxFull", "AskTimedOut"], Effect.die)
         )
       const refused = Effect.andThen(Deferred.await(stopping), giveUp(job, whyStopped))
-      return yield* Effect.raceFirst(refused, admitted).pipe(
+      const answered = Effect.raceFirst(refused, admitted).pipe(
         Effect.andThen(request.onAdmitted ?? Effect.void),
-        Effect.andThen(Deferred.await(job.result)),
-        Effect.onInterrupt(() => abandon(job))
+        Effect.andThen(Deferred.await(job.result))
       )
+      return yield* (
+        request.endWhen === undefined ? answered : Effect.raceFirst(answered, dropWhen(job, request.endWhen))
+      ).pipe(Effect.onInterrupt(() => abandon(job)))
     })
 
     const report = Effect.sync(() => ({
@@ -251,3 +292,5 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
     return Executor.of({ run, report, stop })
   })
 )
+
+const isCancelled = (cause: Cause.Cause<RunError>): boolean => Cause.squash(cause) instanceof RunCancelled

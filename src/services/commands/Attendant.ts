@@ -29,7 +29,7 @@ export const reapWait = Duration.seconds(5)
 export const stopGrace = Duration.seconds(5)
 
 /** Why nobody waits for the group any longer: it is gone by itself, or it has to go. */
-export type Ending = "gone" | "timeout" | "told" | "stopping"
+export type Ending = "gone" | "timeout" | "told" | "early" | "stopping"
 
 export interface Attendance {
   /** Completed to end the group before its timeout; also the attendant's own word that there is none any more. */
@@ -51,7 +51,7 @@ export const attend = Effect.fnUntraced(function* (
   const started = yield* Clock.monotonicTimeNanos
   const ended = yield* Deferred.make<void>()
   const answered = yield* Deferred.make<void, CommandLost>()
-  let timedOut = false
+  let reason: Ending = "gone"
 
   /** While the leader lives the group has a member, so looking starts with its end. */
   const gone = Effect.fnUntraced(function* (every: Duration.Duration) {
@@ -62,17 +62,16 @@ export const attend = Effect.fnUntraced(function* (
   const answer = Effect.gen(function* () {
     const exit = yield* command.exit
     const durationMs = Number((yield* Clock.monotonicTimeNanos) - started) / 1e6
-    const late = timedOut
+    const why = reason
     yield* Deferred.succeed(ended, undefined)
     const grace = yield* Effect.forkChild(Effect.delay(command.closeOutput, limits.outputGrace))
-    const output = yield* command.output
+    const { both, stderr, stdout } = yield* command.output
     yield* Fiber.interrupt(grace)
     const lingers = yield* command.signalGroup(0)
     const { pid, startedAt } = command
-    yield* attendance.answer(
-      { exit, timedOut: late, durationMs, pid, startedAt, ...output, endedEarly: false },
-      lingers
-    )
+    const ends = { exit, timedOut: why === "timeout", endedEarly: why === "early", durationMs }
+    const output = both === undefined ? {} : { output: both }
+    yield* attendance.answer({ ...ends, pid, startedAt, stdout, stderr, ...output }, lingers)
   })
 
   const patience = Effect.timeoutOrElse(
@@ -103,8 +102,7 @@ export const attend = Effect.fnUntraced(function* (
     Effect.ensuring(Deferred.succeed(ending, "gone")),
     Effect.forkChild
   )
-  const why = yield* Deferred.await(ending)
-  timedOut = why === "timeout"
-  if (why !== "gone") yield* endGroup
+  reason = yield* Deferred.await(ending)
+  if (reason !== "gone") yield* endGroup
   yield* Deferred.await(answered)
 })

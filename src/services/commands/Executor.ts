@@ -32,7 +32,18 @@ export class ExecutorUnavailable extends Schema.TaggedError<ExecutorUnavailable>
   }
 }
 
-export type RunError = ActionBusy | SpawnError | CommandLost | ExecutorUnavailable
+/** Its `endWhen` completed before it was started. */
+export class RunCancelled extends Schema.TaggedError<RunCancelled>()(
+  "RunCancelled",
+  { name: Schema.String },
+  { httpApiStatus: 503 }
+) {
+  override get message() {
+    return `${this.name} was not run: it was cancelled before its start`
+  }
+}
+
+export type RunError = ActionBusy | SpawnError | CommandLost | ExecutorUnavailable | RunCancelled
 
 export interface RunRequest extends CommandSpec {
   /** What concurrency and queue are counted by; the name of the action, for one. */
@@ -55,11 +66,14 @@ export interface RunRequest extends CommandSpec {
   readonly onAdmitted?: Effect.Effect<void> | undefined
   /** It is counted elsewhere how many wait: never refused with `ActionBusy`. */
   readonly unbounded?: boolean | undefined
-  /** Run when its turn has come, ahead of its start; where this fails it is not started. */
+  /** Run when its turn has come, ahead of its start; where this fails, or it is to end by then, it is not started. */
   readonly onTurn?: Effect.Effect<void, ExecutorUnavailable> | undefined
-  /** Run when it has been started. */
+  /** Run beside it once it has been started; the answer waits for this, and nothing else does. */
   readonly onStarted?: ((command: StartedCommand) => Effect.Effect<void>) | undefined
-  /** Ends it early when this completes, as its timeout would; the answer then comes as ever. One that waits is dropped. */
+  /**
+   * Ends it early when this completes, as its timeout would; the answer then comes as ever. One that has not been started
+   * is dropped with `RunCancelled`. Run more than once: it only waits for something.
+   */
   readonly endWhen?: Effect.Effect<void> | undefined
 }
 
@@ -129,7 +143,7 @@ export interface ExecutorTotals {
   readonly failed: number
   /** Refused with `ActionBusy`. */
   readonly refused: number
-  /** Callers that left before the answer. */
+  /** Callers that left before the answer, or cancelled before the start. */
   readonly abandoned: number
   /** Groups ended before their timeout because too many lingered. */
   readonly evicted: number

@@ -23,7 +23,7 @@ export interface Job {
   readonly request: RunRequest
   readonly askedAt: number
   readonly result: Deferred.Deferred<RunResult, RunError>
-  /** Completed to end the command's group before its timeout. */
+  /** Completed to end the command's group before its timeout; while it has not been started: to not start it. */
   readonly ending: Deferred.Deferred<Ending>
   /** `done` holds no place any more: answered, or left by its caller while it waited. */
   phase: "waiting" | "running" | "done"

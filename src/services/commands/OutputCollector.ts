@@ -3,9 +3,10 @@
  * the SHA-256 of all of them. Plain code, because it runs in the spawner's worker.
  *
  * Bounds: `headBytes + tailBytes` per stream, whatever the command writes; memory grows with what was written, not
- * with the caps. Chunks are copied, so no slab of the stream's buffer pool is kept alive by a few bytes of it.
+ * with the caps.
  */
-import { createHash } from "node:crypto"
+import { createHash, type Hash } from "node:crypto"
+import { ByteRing } from "./ByteRing.ts"
 
 /**
  * What was kept. When nothing was cut, `head` is the whole and `tail` is empty; else `head` and `tail` are the first
@@ -21,67 +22,18 @@ export interface Collected {
   readonly truncated: boolean
 }
 
-/** First allocation of a buffer: most commands print less than this. */
-const firstAllocation = 1024
-
-/** The last `capacity` bytes pushed, in a ring that grows up to its capacity before it wraps. */
-class Ring {
-  readonly #capacity: number
-  #buffer = new Uint8Array(0)
-  #size = 0
-  #next = 0
-
-  constructor(capacity: number) {
-    this.#capacity = capacity
-  }
-
-  get room(): number {
-    return this.#capacity - this.#size
-  }
-
-  push(chunk: Uint8Array): void {
-    let rest = chunk.subarray(Math.max(0, chunk.length - this.#capacity))
-    if (rest.length === 0) return
-    this.#grow(Math.min(this.#capacity, this.#size + rest.length))
-    while (rest.length > 0) {
-      const fits = Math.min(rest.length, this.#buffer.length - this.#next)
-      this.#buffer.set(rest.subarray(0, fits), this.#next)
-      this.#next = (this.#next + fits) % this.#buffer.length
-      this.#size = Math.min(this.#buffer.length, this.#size + fits)
-      rest = rest.subarray(fits)
-    }
-  }
-
-  toBytes(): Uint8Array {
-    const bytes = new Uint8Array(this.#size)
-    const start = this.#size < this.#buffer.length ? 0 : this.#next
-    const older = this.#buffer.subarray(start, this.#size)
-    bytes.set(older)
-    bytes.set(this.#buffer.subarray(0, this.#size - older.length), older.length)
-    return bytes
-  }
-
-  /** Doubles until `needed` fits. Only a ring at its capacity wraps, so the bytes to move lie in order from 0. */
-  #grow(needed: number): void {
-    if (needed <= this.#buffer.length) return
-    const doubled = Math.max(firstAllocation, this.#buffer.length * 2, needed)
-    const buffer = new Uint8Array(Math.min(this.#capacity, doubled))
-    buffer.set(this.toBytes())
-    this.#buffer = buffer
-    this.#next = this.#size
-  }
-}
-
 export class OutputCollector {
-  readonly #hash = createHash("sha256")
-  readonly #head: Ring
-  readonly #tail: Ring
+  readonly #hash: Hash
+  readonly #head: ByteRing
+  readonly #tail: ByteRing
   readonly #cap: number
   #bytes = 0
 
-  constructor(headBytes: number, tailBytes: number) {
-    this.#head = new Ring(headBytes)
-    this.#tail = new Ring(tailBytes)
+  /** Whoever gives the hash may look at it (OutputLog.ts), and changes nothing in it. */
+  constructor(headBytes: number, tailBytes: number, hash: Hash = createHash("sha256")) {
+    this.#hash = hash
+    this.#head = new ByteRing(headBytes)
+    this.#tail = new ByteRing(tailBytes)
     this.#cap = headBytes + tailBytes
   }
 
@@ -95,8 +47,8 @@ export class OutputCollector {
 
   /** Ends the collection: neither `push` nor `end` may follow. */
   end(): Collected {
-    const head = this.#head.toBytes()
-    const tail = this.#tail.toBytes()
+    const head = this.#head.slice(0, this.#head.size)
+    const tail = this.#tail.slice(0, this.#tail.size)
     const truncated = this.#bytes > this.#cap
     return {
       head: truncated ? head : Buffer.concat([head, tail]),

@@ -2,6 +2,7 @@
  * What the spawner and its worker say to each other. Both ends are built from these sources and the channel is memory
  * of one process, so messages are typed here and not decoded again.
  */
+import type { KeptOutput, OutputPart } from "./OutputLog.ts"
 import type { StreamOutput } from "./OutputText.ts"
 
 /** The command's own process ended by itself, or a signal ended it. */
@@ -12,6 +13,8 @@ export type ExitStatus =
 export interface CommandOutput {
   readonly stdout: StreamOutput
   readonly stderr: StreamOutput
+  /** Together, where the spec has `live`. */
+  readonly both?: KeptOutput | undefined
 }
 
 export interface CommandSpec {
@@ -36,7 +39,13 @@ export type ToWorker =
   | { readonly _tag: "ChildEnded" }
   /** Answer with the output read so far; what comes later is read and dropped. */
   | { readonly _tag: "CloseOutput"; readonly id: number }
-  /** Close the pipes and forget the command. */
+  /** Answer with a `Part` of the live output as soon as there is something from this byte on. */
+  | { readonly _tag: "Read"; readonly id: number; readonly read: number; readonly from: number; readonly max: number }
+  /** Nobody waits for that part any more. */
+  | { readonly _tag: "Forget"; readonly id: number; readonly read: number }
+  /** Answer with the live output as `Kept`. */
+  | { readonly _tag: "Snapshot"; readonly id: number; readonly read: number }
+  /** Close the pipes and forget the command; of one with live output that has not been given out, give it out. */
   | { readonly _tag: "Release"; readonly id: number }
   /** End the thread. */
   | { readonly _tag: "Stop" }
@@ -46,5 +55,7 @@ export type FromWorker =
   | { readonly _tag: "Failed"; readonly id: number; readonly code: string; readonly detail: string }
   | { readonly _tag: "Ended"; readonly id: number; readonly status: ExitStatus }
   | { readonly _tag: "Output"; readonly id: number; readonly output: CommandOutput }
+  | { readonly _tag: "Part"; readonly id: number; readonly read: number; readonly part: OutputPart }
+  | { readonly _tag: "Kept"; readonly id: number; readonly read: number; readonly kept: KeptOutput }
   /** Both at once, and nothing is left to be released: how most commands end. */
   | { readonly _tag: "Done"; readonly id: number; readonly status: ExitStatus; readonly output: CommandOutput }

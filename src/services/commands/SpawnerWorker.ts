@@ -3,8 +3,9 @@
  * of commands in flight. Signals go straight from here: `kill` is a cheap system call and must not queue behind a spawn.
  *
  * When the thread dies, nobody can learn any more how its commands end: their groups are sent KILL, their `exit` and
- * `output` fail with `CommandLost`, and the next command starts a new thread. (The dead leaders stay as zombies until the
- * daemon ends, because only their parent's thread could have reaped them.) Never: a member of a group outlives the layer.
+ * `output` fail with `CommandLost`, their live output ends, and the next command starts a new thread. (The dead leaders
+ * stay as zombies until the daemon ends, because only their parent's thread could have reaped them.) Never: a member of a
+ * group outlives the layer.
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -15,6 +16,7 @@ import type * as Scope from "effect/Scope"
 import { isBuiltin } from "node:module"
 import { isMainThread, Worker } from "node:worker_threads"
 import { workerUrl } from "../workers/workerUrl.ts"
+import { LiveReads } from "./LiveReads.ts"
 import { CommandLost, type GroupSignal, type RunningCommand, SpawnError, Spawner, type SpawnReason } from "./Spawner.ts"
 import type { CommandOutput, CommandSpec, ExitStatus, FromWorker, ToWorker } from "./SpawnerProtocol.ts"
 import { killUnreported } from "./unreported.ts"
@@ -39,10 +41,13 @@ export const make = Effect.fnUntraced(function* (
   quick = isMainThread && isBuiltin("node:ffi")
 ): Effect.fn.Return<Spawner["Service"], never, Scope.Scope> {
   const inFlight = new Map<number, InFlight>()
+  /** Whose live output has not ended here; that of a command that was released comes a moment later. */
+  const live = new Map<number, LiveReads>()
   let current: Worker | undefined
   let lastId = 0
 
   const receive = (message: FromWorker) => {
+    if (live.get(message.id)?.receive(message) === true) live.delete(message.id)
     const command = inFlight.get(message.id)
     if (command === undefined) return
     switch (message._tag) {
@@ -85,6 +90,8 @@ export const make = Effect.fnUntraced(function* (
       Deferred.doneUnsafe(command.output, lost)
     }
     inFlight.clear()
+    for (const reads of live.values()) reads.end(undefined)
+    live.clear()
   }
 
   const startWorker = (): Worker => {
@@ -119,9 +126,12 @@ export const make = Effect.fnUntraced(function* (
     worker.postMessage(message, [])
   }
 
-  const childEnded = () => {
-    current?.postMessage({ _tag: "ChildEnded" } satisfies ToWorker, [])
+  /** What is no news to a thread that is started now. */
+  const postIfAny = (message: ToWorker) => {
+    current?.postMessage(message, [])
   }
+
+  const childEnded = () => postIfAny({ _tag: "ChildEnded" })
   if (quick) process.on("SIGCHLD", childEnded)
 
   const stop = Effect.callback<void>((resume) => {
@@ -151,9 +161,16 @@ export const make = Effect.fnUntraced(function* (
         gone: false
       }
       inFlight.set(id, command)
+      const reads = spec.live === undefined ? undefined : new LiveReads(id, postIfAny)
+      if (reads !== undefined) live.set(id, reads)
       post({ _tag: "Spawn", id, spec: messageOf(spec) })
       const pid = yield* Deferred.await(command.spawned).pipe(
-        Effect.onError(() => Effect.sync(() => inFlight.delete(id))),
+        Effect.onError(() =>
+          Effect.sync(() => {
+            inFlight.delete(id)
+            live.delete(id)
+          })
+        ),
         Effect.tapError(({ reason }) =>
           reason === "spawner-died" ? Effect.promise(() => killUnreported(spec.argv)) : Effect.void
         )
@@ -163,6 +180,7 @@ export const make = Effect.fnUntraced(function* (
         startedAt: yield* Clock.currentTimeMillis,
         exit: Deferred.await(command.exit),
         output: Deferred.await(command.output),
+        live: reads,
         closeOutput: Effect.sync(() => {
           if (inFlight.has(id)) post({ _tag: "CloseOutput", id })
         }),
@@ -204,12 +222,13 @@ const signal = (command: InFlight, name: GroupSignal): boolean => {
 }
 
 /** A caller's spec may carry more than a message can: effects, for one. */
-const messageOf = ({ argv, cwd, env, gid, headBytes, tailBytes, uid }: CommandSpec): CommandSpec => ({
+const messageOf = ({ argv, cwd, env, gid, headBytes, live, tailBytes, uid }: CommandSpec): CommandSpec => ({
   argv,
   cwd,
   env,
   gid,
   headBytes,
+  live,
   tailBytes,
   uid
 })

@@ -6,15 +6,19 @@
  * ours to reap: when both its streams are closed, which is nearly always its end, and at every SIGCHLD, which only the
  * main thread is told of.
  *
- * Bounds: per command two collectors and two pipes, until the command is released. On failure of one command: that
+ * Bounds: per command two collectors, a log where it is read live, and two pipes, until the command is released; one
+ * buffer that everything is read into. On failure of one command: that
  * command's `Failed`. A bug here ends the thread, and the spawner deals with what was in flight.
  */
 import { type ChildProcess, spawn } from "node:child_process"
+import { createHash, type Hash } from "node:crypto"
 import { closeSync, statSync } from "node:fs"
 import { Socket } from "node:net"
-import type { Readable } from "node:stream"
+import { Readable } from "node:stream"
 import { parentPort, workerData } from "node:worker_threads"
+import { LiveWaits } from "./LiveWaits.ts"
 import { OutputCollector } from "./OutputCollector.ts"
+import type { OutputSegment, OutputStream } from "./OutputLog.ts"
 import { toText } from "./OutputText.ts"
 import { closePipe, closePipes, type Pipe, takePipe } from "./Pipes.ts"
 import { loadPosixSpawn } from "./posixSpawn.ts"
@@ -25,7 +29,8 @@ const port = parentPort
 
 interface Command {
   readonly pid: number
-  readonly collectors: readonly [OutputCollector, OutputCollector]
+  readonly collectors: Readonly<Record<OutputStream, OutputCollector>>
+  readonly live: LiveWaits | undefined
   readonly streams: Array<Readable>
   openStreams: number
   settled: boolean
@@ -36,20 +41,30 @@ const commands = new Map<number, Command>()
 /** The commands that posix_spawn started and that have not been reaped, by process id. */
 const children = new Map<number, number>()
 
-const post = (message: FromWorker) => {
-  port.postMessage(message)
+/** Each read of a pipe fills it anew, and has been dealt with when the next comes: a flood makes no garbage. */
+const buffer = Buffer.allocUnsafeSlow(65_536)
+
+const post = (message: FromWorker, given: ReadonlyArray<OutputSegment> = []) => {
+  // Segments lie side by side in few buffers, which are handed over and not copied.
+  const buffers = new Set(given.map(({ bytes }) => bytes.buffer))
+  port.postMessage(message, [...buffers].filter(isTransferable))
 }
+
+const isTransferable = (memory: ArrayBufferLike) => memory instanceof ArrayBuffer
 
 const settle = (id: number, command: Command) => {
   if (command.settled) return
   command.settled = true
-  post({ _tag: "Output", id, output: outputOf(command) })
+  const output = outputOf(command)
+  post({ _tag: "Output", id, output }, output.both?.segments)
 }
 
-const outputOf = ({ collectors: [stdout, stderr] }: Command): CommandOutput => ({
-  stdout: toText(stdout.end()),
-  stderr: toText(stderr.end())
-})
+const outputOf = ({ collectors, live }: Command): CommandOutput => {
+  // First: it looks at the hashes that the collectors end.
+  const both = live?.snapshot()
+  const apart = { stdout: toText(collectors.stdout.end()), stderr: toText(collectors.stderr.end()) }
+  return both === undefined ? apart : { ...apart, both }
+}
 
 /** Nobody holds the output any more, which is nearly always because the command has ended. */
 const finish = (id: number, command: Command) => {
@@ -58,15 +73,19 @@ const finish = (id: number, command: Command) => {
   if (status === undefined) return settle(id, command)
   command.settled = true
   commands.delete(id)
-  post({ _tag: "Done", id, status, output: outputOf(command) })
+  const output = outputOf(command)
+  post({ _tag: "Done", id, status, output }, output.both?.segments)
 }
 
-const read = (id: number, command: Command, stream: Readable, collector: OutputCollector) => {
-  command.streams.push(stream)
-  stream.on("data", (chunk: Uint8Array) => {
+const read = (id: number, command: Command, source: Pipe | Readable | null, name: OutputStream) => {
+  if (source === null) return
+  const stream = open(source, (chunk) => {
     // Read on after the output was given out: members of the group that go on writing must not block or get SIGPIPE.
-    if (!command.settled) collector.push(chunk)
+    if (command.settled) return
+    command.live?.push(name, chunk)
+    command.collectors[name].push(chunk)
   })
+  command.streams.push(stream)
   // An unreadable pipe ends like a closed one; "close" follows.
   stream.on("error", () => undefined)
   stream.on("close", () => {
@@ -79,9 +98,15 @@ const dropPipe = (pipe: Pipe | undefined) => {
   if (pipe !== undefined) closePipe(pipe)
 }
 
-const readEnd = (pipe: Pipe): Readable => {
-  closeSync(pipe.write)
-  return new Socket({ fd: pipe.read, readable: true, writable: false })
+/** What is read is lent to `take` until it returns. */
+const open = (source: Pipe | Readable, take: (chunk: Uint8Array) => void): Readable => {
+  if (source instanceof Readable) return source.on("data", take)
+  closeSync(source.write)
+  const callback = (length: number) => {
+    take(buffer.subarray(0, length))
+    return true
+  }
+  return new Socket({ fd: source.read, readable: true, writable: false, onread: { buffer, callback } })
 }
 
 /** How a child of posix_spawn has ended, told once. */
@@ -104,7 +129,7 @@ const start = (id: number, spec: CommandSpec) => {
   const pid = out === undefined || err === undefined ? undefined : posix?.spawn(spec, out, err)
   if (pid === undefined || out === undefined || err === undefined) return startByNode(id, spec, out, err)
   children.set(pid, id)
-  attend(id, spec, pid, readEnd(out), readEnd(err))
+  attend(id, spec, pid, out, err)
 }
 
 /** Slow, and able to do everything. */
@@ -139,32 +164,31 @@ const startByNode = (id: number, spec: CommandSpec, out: Pipe | undefined, err: 
       signal === null ? ({ _tag: "Exited", code: code ?? 0 } as const) : ({ _tag: "Signaled", signal } as const)
     post({ _tag: "Ended", id, status })
   })
-  attend(
-    id,
-    spec,
-    pid,
-    out === undefined ? child.stdout : readEnd(out),
-    err === undefined ? child.stderr : readEnd(err)
-  )
+  attend(id, spec, pid, out ?? child.stdout, err ?? child.stderr)
 }
 
-const attend = (id: number, spec: CommandSpec, pid: number, stdout: Readable | null, stderr: Readable | null) => {
+type Source = Pipe | Readable | null
+
+const attend = (id: number, spec: CommandSpec, pid: number, stdout: Source, stderr: Source) => {
   // Said before anything else, so that a child this thread has started is never unknown to the spawner.
   post({ _tag: "Spawned", id, pid })
+  const hashes = { stdout: createHash("sha256"), stderr: createHash("sha256") }
+  const collectorOf = (name: OutputStream) => new OutputCollector(spec.headBytes, spec.tailBytes, hashes[name])
   const command: Command = {
     pid,
-    collectors: [
-      new OutputCollector(spec.headBytes, spec.tailBytes),
-      new OutputCollector(spec.headBytes, spec.tailBytes)
-    ],
+    collectors: { stdout: collectorOf("stdout"), stderr: collectorOf("stderr") },
+    live: spec.live && liveOf(id, spec.live, hashes),
     streams: [],
     openStreams: 2,
     settled: false
   }
   commands.set(id, command)
-  if (stdout !== null) read(id, command, stdout, command.collectors[0])
-  if (stderr !== null) read(id, command, stderr, command.collectors[1])
+  read(id, command, stdout, "stdout")
+  read(id, command, stderr, "stderr")
 }
+
+const liveOf = (id: number, limits: NonNullable<CommandSpec["live"]>, hashes: Readonly<Record<OutputStream, Hash>>) =>
+  new LiveWaits(limits, hashes, (read, part) => post({ _tag: "Part", id, read, part }, part.segments))
 
 const fail = (id: number, spec: CommandSpec, error: unknown) => {
   const code = error instanceof Error && "code" in error ? String(error.code) : "UNKNOWN"
@@ -198,10 +222,25 @@ port.on("message", (message: ToWorker) => {
       if (command !== undefined) setImmediate(() => setImmediate(() => settle(id, command)))
       return
     }
+    case "Read":
+      commands.get(message.id)?.live?.read(message.read, message.from, message.max)
+      return
+    case "Forget":
+      commands.get(message.id)?.live?.forget(message.read)
+      return
+    case "Snapshot": {
+      const { id, read } = message
+      const kept = commands.get(id)?.live?.snapshot()
+      if (kept !== undefined) post({ _tag: "Kept", id, read, kept }, kept.segments)
+      return
+    }
     case "Release": {
       const command = commands.get(message.id)
+      if (command === undefined) return
+      // Who reads it is told the end, and all there was until then.
+      if (command.live !== undefined) settle(message.id, command)
       commands.delete(message.id)
-      if (command !== undefined) for (const stream of command.streams) stream.destroy()
+      for (const stream of command.streams) stream.destroy()
       return
     }
     case "Stop":
