@@ -8,6 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { type KeptOutput, type LiveOutput, readKept } from "../../src/services/commands/OutputLog.ts"
 import {
   CommandLost,
   type GroupSignal,
@@ -107,15 +108,15 @@ export class SimSpawner {
         startedAt: Math.floor(this.world.wallMs),
         exit: Deferred.await(command.exit),
         output: Deferred.await(command.output),
+        live: spec.live && liveOf(command),
         closeOutput: Effect.sync(() => void Deferred.doneUnsafe(command.output, Effect.succeed(command.printed))),
         signalGroup: (name) => Effect.sync(() => this.signal(command, name))
       })
     )
   }
 
-  private start({ argv: [program, given = ""] }: CommandSpec, owner: Process): Command {
+  private start({ argv: [program, given = ""], live }: CommandSpec, owner: Process): Command {
     this.pids += 1
-    const flood = program === "flood"
     const command: Command = {
       pid: this.pids,
       program,
@@ -123,7 +124,7 @@ export class SimSpawner {
       owner,
       exit: Deferred.makeUnsafe(),
       output: Deferred.makeUnsafe(),
-      printed: { stdout: textOf(given, flood), stderr: textOf(program === "fail" ? "reason" : "", false) },
+      printed: printedBy(program, given, live !== undefined),
       leaderLives: true,
       groupLives: true
     }
@@ -181,6 +182,12 @@ const exited = (code: number): ExitStatus => ({ _tag: "Exited", code })
 
 const floodBytes = 50_000_000
 
+const printedBy = (program: string, given: string, together: boolean): CommandOutput => {
+  const stdout = textOf(given, program === "flood")
+  const stderr = textOf(program === "fail" ? "reason" : "", false)
+  return together ? { stdout, stderr, both: keptOf(stdout, stderr) } : { stdout, stderr }
+}
+
 const textOf = (text: string, flood: boolean): CommandOutput["stdout"] => ({
   head: text,
   tail: flood ? "the end" : "",
@@ -188,3 +195,46 @@ const textOf = (text: string, flood: boolean): CommandOutput["stdout"] => ({
   sha256: createHash("sha256").update(text).digest("hex"),
   truncated: flood
 })
+
+/** stdout's beginning and end, then stderr. */
+const keptOf = (stdout: CommandOutput["stdout"], stderr: CommandOutput["stderr"]): KeptOutput => {
+  const part = (stream: "stdout" | "stderr", offset: number, text: string) => ({
+    stream,
+    offset,
+    bytes: new TextEncoder().encode(text)
+  })
+  const parts = [
+    part("stdout", 0, stdout.head),
+    part("stdout", stdout.bytes - stdout.tail.length, stdout.tail),
+    part("stderr", stdout.bytes, stderr.head)
+  ]
+  return {
+    segments: parts.filter(({ bytes }) => bytes.length > 0),
+    bytes: stdout.bytes + stderr.bytes,
+    stdoutBytes: stdout.bytes,
+    stderrBytes: stderr.bytes,
+    sha256: createHash("sha256")
+      .update(stdout.sha256 + stderr.sha256)
+      .digest("hex")
+  }
+}
+
+/** What it was given is there at once, the rest with its end. A thread that dies takes everything with it. */
+const liveOf = ({ output, printed: { both } }: Command): LiveOutput => {
+  const lost: KeptOutput = { segments: [], bytes: 0, stdoutBytes: 0, stderrBytes: 0, sha256: "" }
+  const atEnd = Effect.match(Deferred.await(output), {
+    onFailure: () => lost,
+    onSuccess: (settled) => settled.both ?? lost
+  })
+  const first = both === undefined ? lost : { ...both, segments: both.segments.slice(0, 1) }
+  const shown = first.segments[0]?.bytes.length ?? 0
+  return {
+    read: (from, max) =>
+      Effect.suspend(() =>
+        Deferred.isDoneUnsafe(output) || from >= shown
+          ? Effect.map(atEnd, (kept) => readKept(kept, from, max))
+          : Effect.succeed({ ...readKept(first, from, max), ended: false, next: Math.min(shown, from + max) })
+      ),
+    snapshot: Effect.suspend(() => (Deferred.isDoneUnsafe(output) ? atEnd : Effect.succeed(first)))
+  }
+}

@@ -14,6 +14,8 @@ import {
   type StreamOutput
 } from "../../../src/services/commands/Spawner.ts"
 import type { CommandOutput, CommandSpec, ExitStatus } from "../../../src/services/commands/Spawner.ts"
+import { makeOwnOutput } from "../../../src/services/commands/LiveOutput.ts"
+import type { OutputStream } from "../../../src/services/commands/OutputLog.ts"
 import * as SpawnerWorker from "../../../src/services/commands/SpawnerWorker.ts"
 
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -63,6 +65,8 @@ export interface FakeCommand {
   readonly end: (status: ExitStatus) => void
   readonly disband: () => void
   readonly finishOutput: (stdout: string) => void
+  /** Something of its live output, which ends with the other. */
+  readonly write: (stream: OutputStream, text: string) => void
   /** Completed when the executor reads no further. */
   readonly outputClosed: Deferred.Deferred<void>
   /** Completed when the scope of the command was closed. */
@@ -101,10 +105,15 @@ export const makeFakeSpawner = Effect.gen(function* () {
       const released = yield* Deferred.make<void>()
       const signals = yield* Queue.unbounded<GroupSignal>()
       let alive = true
+      const own = spec.live && makeOwnOutput(spec.live)
       const settle = (stdout: string) =>
         Deferred.doneUnsafe(
           output,
-          Effect.succeed({ stdout: { ...nothing, head: stdout, bytes: stdout.length }, stderr: nothing })
+          Effect.succeed({
+            stdout: { ...nothing, head: stdout, bytes: stdout.length },
+            stderr: nothing,
+            both: own?.end()
+          })
         )
       yield* Effect.addFinalizer(() => Deferred.succeed(released, undefined))
       const pid = (lastPid += 1)
@@ -116,6 +125,7 @@ export const makeFakeSpawner = Effect.gen(function* () {
           alive = false
         },
         finishOutput: settle,
+        write: (stream, text) => own?.write(stream, Buffer.from(text)),
         outputClosed,
         released
       }
@@ -127,6 +137,7 @@ export const makeFakeSpawner = Effect.gen(function* () {
         startedAt: yield* Clock.currentTimeMillis,
         exit: Deferred.await(exit),
         output: Deferred.await(output),
+        live: own?.live,
         closeOutput: Effect.sync(() => {
           settle("so far")
           Deferred.doneUnsafe(outputClosed, Effect.void)
