@@ -66,12 +66,15 @@ export class Inventory extends Context.Service<
     readonly server: (id: string) => Effect.Effect<Server | null, OperationsUnavailable>
     /** Its workspace is made where there is none; fails where another server has the host name. */
     readonly addServer: (server: Server) => Effect.Effect<void, AlreadyProvisioned | OperationsUnavailable>
-    /** False: there is none. */
+    /**
+     * False: there is none. The provider may name it otherwise than we did: the change of its id and of the rest is one;
+     * fails where another server has that id.
+     */
     readonly changeServer: (
       id: string,
-      change: Partial<Pick<Server, "ipAddress" | "status" | "operation" | "zone">>,
+      change: Partial<Pick<Server, "id" | "ipAddress" | "status" | "operation" | "zone">>,
       now: number
-    ) => Effect.Effect<boolean, OperationsUnavailable>
+    ) => Effect.Effect<boolean, AlreadyProvisioned | OperationsUnavailable>
     readonly removeServer: (id: string) => Effect.Effect<boolean, OperationsUnavailable>
     readonly taskservs: Effect.Effect<ReadonlyArray<Taskserv>, OperationsUnavailable>
     readonly taskserv: (id: string) => Effect.Effect<Taskserv | null, OperationsUnavailable>
