@@ -1,6 +1,7 @@
 /** Request bodies in memory, bounded: what is larger is refused before it is read, or as soon as that shows. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { Incoming } from "../listener/Incoming.ts"
 import type { Call } from "./Call.ts"
 import { failure, type HttpFailure } from "./HttpFailure.ts"
 
@@ -28,3 +29,21 @@ export const readBody = (call: Call, maxBytes: number): Effect.Effect<Buffer, Ht
       chunks
     ).pipe(Effect.map((parts) => Buffer.concat(parts)))
   })
+
+/** Reads the body and puts it back: whoever reads it next gets the very bytes. */
+export const readAgain = (call: Call, maxBytes: number): Effect.Effect<Buffer, HttpFailure> =>
+  Effect.tap(readBody(call, maxBytes), (body) =>
+    Effect.sync(() => {
+      call.request = withBody(call.request, body)
+    })
+  )
+
+const withBody = (request: Incoming, body: Buffer): Incoming => ({
+  method: request.method,
+  url: request.url,
+  headers: request.headers,
+  address: request.address,
+  peer: request.peer,
+  isRepeated: (name) => request.isRepeated(name),
+  body: body.length === 0 ? Stream.empty : Stream.succeed(body)
+})

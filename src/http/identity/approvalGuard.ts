@@ -13,7 +13,6 @@ import { createHash, randomBytes } from "node:crypto"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Stream from "effect/Stream"
 import type { Audit } from "../../services/audit/Audit.ts"
 import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import type { Approval, IdentityStore } from "../../services/identity/IdentityStore.ts"
@@ -23,8 +22,7 @@ import type { Guard } from "../edge/Edge.ts"
 import { failure, HttpFailure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import { justificationOf } from "../edge/justification.ts"
-import { readBody } from "../edge/readBody.ts"
-import type { Incoming } from "../listener/Incoming.ts"
+import { readAgain } from "../edge/readBody.ts"
 import { approvalJson, snapshotOf, statusOf } from "./approvals.ts"
 import { identityFailure } from "./failures.ts"
 import { grantsOf } from "./grantsOf.ts"
@@ -60,17 +58,6 @@ const difference = (approval: Asked, asked: Asked): string | undefined => {
   if (approval.target !== asked.target) return "path or query"
   return approval.bodyHash === asked.bodyHash ? undefined : "body"
 }
-
-/** Its body has been read, and is handed on as it was compared. */
-const withBody = (request: Incoming, body: Buffer): Incoming => ({
-  method: request.method,
-  url: request.url,
-  headers: request.headers,
-  address: request.address,
-  peer: request.peer,
-  isRepeated: (name) => request.isRepeated(name),
-  body: body.length === 0 ? Stream.empty : Stream.succeed(body)
-})
 
 export const approvalGuard = (services: ApprovalServices): Guard => {
   const { audit, config, recorder, store } = services
@@ -148,7 +135,7 @@ export const approvalGuard = (services: ApprovalServices): Guard => {
         const { method, url } = call.request
         if (url.length > targetMax)
           return yield* failure(400, `What needs approval has ${targetMax} characters at most`)
-        const body = yield* Effect.mapError(readBody(call, bodyMax), (error) =>
+        const body = yield* Effect.mapError(readAgain(call, bodyMax), (error) =>
           error.status === 413
             ? failure(413, `${permission} needs approval, for which a body has ${bodyMax} bytes at most`)
             : error
@@ -158,7 +145,6 @@ export const approvalGuard = (services: ApprovalServices): Guard => {
         const id = call.header("x-approval")
         if (id === undefined) return yield* request(call, principal, asked)
         yield* use(call, principal, asked, id)
-        call.request = withBody(call.request, body)
         return undefined
       }).pipe(
         Effect.mapError((error) => {
