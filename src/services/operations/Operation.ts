@@ -24,7 +24,9 @@ export const isFinal = (status: OperationStatus): status is FinalStatus => statu
 export class OperationFailed extends Schema.TaggedError<OperationFailed>()("OperationFailed", {
   code: Schema.String,
   message: Schema.String,
-  details: Schema.optionalKey(Schema.JsonObject)
+  details: Schema.optionalKey(Schema.JsonObject),
+  /** Kept as the operation's result: what came of it all the same. */
+  result: Schema.optionalKey(Schema.Json)
 }) {}
 
 /** What is kept of an `OperationFailed`. */
