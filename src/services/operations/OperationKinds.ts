@@ -29,13 +29,13 @@ export interface OperationContext {
     options: { readonly again: boolean }
   ) => Effect.Effect<Json, OperationFailed, Durable>
   /**
-   * Asks for an operation of its own and waits for its end, once for each name; it succeeds however that ended. When this
-   * operation is cancelled, the child is too, unless `keep`.
+   * Asks for an operation of its own and waits for its end, once for each name; it succeeds however that ended. Its id is
+   * `childId(this operation's id, name)`. When this operation is cancelled, the child is too, unless `keep`.
    */
   readonly child: (
     name: string,
     child: Pick<NewOperation, "kind" | "name" | "input">,
-    options?: { readonly keep?: boolean }
+    options?: ChildOptions
   ) => Effect.Effect<Operation, OperationFailed, Durable>
   /** 0 to 1, and words; stored at most a few times a second. */
   readonly progress: (fraction: number | null, text: string | null) => Effect.Effect<void>
@@ -44,6 +44,13 @@ export interface OperationContext {
   readonly isCancelled: Effect.Effect<boolean>
   /** Completes when it is to be cancelled. */
   readonly cancelled: Effect.Effect<void>
+}
+
+export interface ChildOptions {
+  /** It goes on, and may be asked for, when this operation is cancelled: it undoes what was done. */
+  readonly keep?: boolean
+  /** Given the child as it was submitted: when this completes, the child is cancelled. */
+  readonly cancelWhen?: (child: Operation) => Effect.Effect<void>
 }
 
 /** A RunRequest without what the operation itself says. */

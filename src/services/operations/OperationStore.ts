@@ -86,6 +86,8 @@ export class OperationStore extends Context.Service<
       after: number,
       limit: number
     ) => Effect.Effect<ReadonlyArray<Operation>, OperationsUnavailable>
+    /** Those that it asked for and that are kept, oldest first. */
+    readonly children: (parent: string) => Effect.Effect<ReadonlyArray<Operation>, OperationsUnavailable>
     readonly counts: Effect.Effect<OperationCounts, OperationsUnavailable>
     readonly journal: (operation: string) => Effect.Effect<ReadonlyArray<JournalEntry>, OperationsUnavailable>
     /** Makes or replaces the entry. */
