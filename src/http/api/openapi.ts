@@ -4,8 +4,10 @@
  * who may call it, what it takes for credentials, and what it answers where that is not enough.
  */
 import * as OpenApi from "effect/http-api/OpenApi"
-import { type Endpoint, identityEndpoints, systemEndpoints } from "./endpoints.ts"
+import { type Endpoint, identityEndpoints, provisioningEndpoints, systemEndpoints } from "./endpoints.ts"
 import { IdentityApi } from "./identity/IdentityApi.ts"
+import { provisioningShape } from "./provisioning/errors.ts"
+import { ProvisioningApi } from "./provisioning/ProvisioningApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 
 type Json = Readonly<Record<string, unknown>>
@@ -66,6 +68,12 @@ export const openApi = (): Record<string, unknown> => {
       spec: OpenApi.fromApi(IdentityApi),
       endpoints: byOperation(identityEndpoints),
       shape: "Problem",
+      security: ways
+    },
+    {
+      spec: OpenApi.fromApi(ProvisioningApi),
+      endpoints: byOperation(provisioningEndpoints),
+      shape: provisioningShape,
       security: ways
     }
   ]

@@ -1,19 +1,7 @@
-/**
- * The shape of errors outside the System API: that of the Provisioning API's contract (`code` is a text), and the members
- * of RFC 9457 beside it.
- */
-import * as Schema from "effect/Schema"
+/** The errors of the identity API. */
+import { problems } from "../problem.ts"
 
-const problem = <const Status extends number>(status: Status, description: string) =>
-  Schema.Struct({
-    error: Schema.String.annotate({ description: "What is wrong, as a word: UNAUTHORIZED, VALIDATION_ERROR" }),
-    message: Schema.String,
-    code: Schema.Literal(`${status}`),
-    type: Schema.Literal("about:blank"),
-    title: Schema.String,
-    status: Schema.Literal(status),
-    detail: Schema.String
-  }).annotate({ identifier: `Problem${status}`, httpApiStatus: status, description })
+const problem = problems("Problem")
 
 export const Invalid = problem(400, "The request is not understood; the message names the member and what is allowed")
 export const Unauthorized = problem(401, "No or wrong credentials; WWW-Authenticate says which are taken")
