@@ -3,7 +3,7 @@
  * compile. A handler answers a whole response: the endpoints of the original are texts, streams and odd statuses, and
  * going through Effect's typed HttpApi handlers costs a third of the throughput of the small ones.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import type { Endpoint } from "../api/endpoints.ts"
 import type { Call } from "./Call.ts"
@@ -33,3 +33,21 @@ export const bind = <G extends Group>(group: G, handlers: Handlers<G>): Readonly
     if (handler === undefined) throw new Error(`endpoint ${name} ${endpoint.path} has no handler`)
     return { ...endpoint, handler }
   })
+
+/** The same, of handlers whose code is loaded when the first of them is asked: a start does without it. */
+export const bindAtFirstUse = <G extends Group>(group: G, load: () => Promise<Handlers<G>>): ReadonlyArray<Route> => {
+  let loading: Promise<Handlers<G>> | undefined
+  let loaded: Handlers<G> | undefined
+  const handlers = Effect.promise(async () => (loaded = await (loading ??= load())))
+  return Object.entries(group).map(([name, endpoint]) => {
+    const answer = (all: Handlers<G>, call: Call) => {
+      const handler: Handler | undefined = all[name]
+      return handler === undefined
+        ? Effect.die(new Error(`endpoint ${name} ${endpoint.path} has no handler`))
+        : handler(call)
+    }
+    const handler: Handler = (call) =>
+      loaded === undefined ? Effect.flatMap(handlers, (all) => answer(all, call)) : answer(loaded, call)
+    return { ...endpoint, handler }
+  })
+}
