@@ -74,6 +74,11 @@ export const ActionTable = Schema.Struct({
   on_client_gone: key(choice(["continue", "terminate"]), "continue", {
     description: "What happens to a run when the client that waits for it goes away."
   }),
+  on_restart: key(choice(["fail", "run_again"]), "fail", {
+    description:
+      "What becomes of a run that was asked for as an operation and that a restart of the daemon cut short: it has " +
+      "failed, or it is begun again. Say run_again only of what may be done twice."
+  }),
   require_post: optional(boolean, {
     description: "Refuse GET for this action. Default: general.actions_require_post."
   }),
