@@ -3,24 +3,28 @@ import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { actionResult } from "../../services/actions/actionResult.ts"
 import type { ActionError, Actions } from "../../services/actions/Actions.ts"
 import { describeExit } from "../../services/actions/describeExit.ts"
-import type { Executor, RunResult } from "../../services/commands/Executor.ts"
+import type { Executor } from "../../services/commands/Executor.ts"
 import type { CurrentConfig } from "../../services/config/CurrentConfig.ts"
 import { describeSchemaError } from "../../services/describeSchemaError.ts"
 import type { FileUploadError, FileUploads } from "../../services/files/FileUploads.ts"
+import type { Operation } from "../../services/operations/Operation.ts"
+import type { Operations } from "../../services/operations/Operations.ts"
 import { ActionInput } from "../api/ActionInput.ts"
-import type { ActionResult } from "../api/Actions.ts"
 import type { Call } from "../edge/Call.ts"
 import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import { bodyOf, readBody } from "../edge/readBody.ts"
 import type { Handler } from "../edge/routes.ts"
+import { asOperation, makeActionOperations } from "./actionOperations.ts"
 import { isNoRoom } from "./failures.ts"
 
 export interface ActionServices {
   readonly actions: Actions["Service"]
   readonly executor: Executor["Service"]
+  readonly operations: Operations["Service"]
   readonly uploads: FileUploads["Service"]
   readonly config: CurrentConfig["Service"]
 }
@@ -30,7 +34,14 @@ const inputBytesMax = 1024 * 1024
 
 const decodeInput = Schema.decodeUnknownResult(Schema.fromJsonString(ActionInput), { onExcessProperty: "error" })
 
-export const makeActionHandlers = ({ actions, config, executor, uploads }: ActionServices) => {
+const executed = jsonResponse({ message: "Action executed successfully" })
+
+const notExecuted = (name: string, error: string): HttpFailure =>
+  failure(500, `Failed to execute action: ${name} - error: ${error}`)
+
+export const makeActionHandlers = ({ actions, config, executor, operations, uploads }: ActionServices) => {
+  const runAsOperation = makeActionOperations(operations, config)
+
   const allowed = (name: string): string =>
     config.get().actions.get(name)?.require_post === true ? "OPTIONS, POST" : "GET, OPTIONS, POST"
 
@@ -44,16 +55,21 @@ export const makeActionHandlers = ({ actions, config, executor, uploads }: Actio
     if (action !== undefined && action.require_post) {
       return Effect.fail(failure(405, "Actions are run by POST here", { allow: allowed(name) }))
     }
-    return Effect.flatMap(run(name, {}, call), (result) => {
+    const plainly = Effect.flatMap(run(name, {}, call), (result) => {
       const error = describeExit(result, action?.timeout_ms ?? 0)
-      return error === undefined
-        ? Effect.succeed(jsonResponse({ message: "Action executed successfully" }))
-        : Effect.fail(failure(500, `Failed to execute action: ${name} - error: ${error}`))
+      return error === undefined ? Effect.succeed(executed) : Effect.fail(notExecuted(name, error))
+    })
+    return Effect.flatMapEager(asOperation(call, inputBytesMax), (wanted) => {
+      if (wanted === undefined) return plainly
+      const answer = ({ error }: Operation) =>
+        error === null ? Effect.succeed(executed) : Effect.fail(notExecuted(name, error.message))
+      return Effect.andThen(check(name, {}), runAsOperation(call, { name, args: {}, answer }, wanted))
     })
   }
 
   const runWhole: Handler = Effect.fnUntraced(function* (call) {
     const name = call.params["action"] ?? ""
+    const wanted = yield* asOperation(call, inputBytesMax)
     const body = (yield* readBody(call, inputBytesMax)).toString()
     const input = decodeInput(body.trim() === "" ? "{}" : body)
     if (Result.isFailure(input)) {
@@ -62,9 +78,18 @@ export const makeActionHandlers = ({ actions, config, executor, uploads }: Actio
         `body: ${describeSchemaError(input.failure)}; allowed: {"args": {"name": value}} or nothing`
       )
     }
-    const result = yield* run(name, input.success.args ?? {}, call)
-    return jsonResponse(resultOf(name, result))
+    const { args = {} } = input.success
+    if (wanted !== undefined) {
+      yield* check(name, args)
+      const answer = ({ result }: Operation) => Effect.succeed(jsonResponse(result))
+      return yield* runAsOperation(call, { name, args, answer }, wanted)
+    }
+    return jsonResponse(actionResult(name, yield* run(name, args, call)))
   })
+
+  /** What is wrong with the request is told before anything is kept of it. */
+  const check = (name: string, args: Readonly<Record<string, unknown>>) =>
+    Effect.mapError(actions.prepare(name, args), (error) => actionFailure(name, error))
 
   const run = (name: string, args: Readonly<Record<string, unknown>>, call: Call) =>
     Effect.mapError(actions.run(name, { args, who: call.who }), (error) => actionFailure(name, error))
@@ -117,7 +142,7 @@ const actionFailure = (name: string, error: ActionError): HttpFailure => {
     case "ExecutorUnavailable":
       return failure(503, error.message, { "retry-after": "1" })
     default:
-      return failure(500, `Failed to execute action: ${name} - error: ${error.message}`)
+      return notExecuted(name, error.message)
   }
 }
 
@@ -138,15 +163,3 @@ const uploadFailure = (error: FileUploadError): HttpFailure => {
       return failure(500, error.message)
   }
 }
-
-const resultOf = (name: string, result: RunResult): typeof ActionResult.Type => ({
-  action: name,
-  success: !result.timedOut && result.exit._tag === "Exited" && result.exit.code === 0,
-  exit_code: result.exit._tag === "Exited" ? result.exit.code : null,
-  signal: result.exit._tag === "Signaled" ? result.exit.signal : null,
-  timed_out: result.timedOut,
-  started_at: new Date(result.startedAt).toISOString(),
-  duration_ms: Math.round(result.durationMs * 1000) / 1000,
-  stdout: result.stdout,
-  stderr: result.stderr
-})

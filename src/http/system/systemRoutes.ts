@@ -14,8 +14,10 @@ import { FileUploads } from "../../services/files/FileUploads.ts"
 import { IdentityStore } from "../../services/identity/IdentityStore.ts"
 import { Instance } from "../../services/Instance.ts"
 import { Metrics } from "../../services/metrics/Metrics.ts"
+import { Operations } from "../../services/operations/Operations.ts"
 import { systemEndpoints } from "../api/endpoints.ts"
 import { bind, type Route } from "../edge/routes.ts"
+import { operationRoutes } from "../operations/operationRoutes.ts"
 import { makeActionHandlers } from "./actionHandlers.ts"
 import { type DaemonServices, makeDaemonHandlers } from "./daemonHandlers.ts"
 import { makeDebugHandlers } from "./debugHandlers.ts"
@@ -26,9 +28,11 @@ import { makeEventWrites } from "./eventWrites.ts"
 export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listeners: DaemonServices["listeners"]) {
   const config = yield* CurrentConfig
   const log = yield* EventLog
+  const operations = yield* Operations
   const actionHandlers = makeActionHandlers({
     actions: yield* Actions,
     executor: yield* Executor,
+    operations,
     uploads: yield* FileUploads,
     config
   })
@@ -63,6 +67,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
       method: "OPTIONS",
       handler: actionHandlers.optionsOfAction
     },
+    ...operationRoutes(systemEndpoints.operations, operations),
     ...bind(systemEndpoints.uploads, actionHandlers.uploads),
     ...bind(systemEndpoints.daemon, daemonHandlers.daemon),
     ...(initial.general.pprof ? bind(systemEndpoints.debug, makeDebugHandlers()) : [])
