@@ -6,7 +6,9 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import {
   BadRequest,
+  Conflict,
   InternalError,
+  KeyReused,
   MethodNotAllowed,
   StoreIsFull,
   TooLarge,
@@ -16,6 +18,7 @@ import {
 } from "./ErrorBody.ts"
 import { ActionInput } from "./ActionInput.ts"
 import { systemEndpoints } from "./endpoints.ts"
+import { OperationEntry } from "./Operations.ts"
 
 const Message = Schema.Struct({ message: Schema.String })
 
@@ -64,6 +67,42 @@ export const ActionResult = Schema.Struct({
   stderr: CommandStream
 }).annotate({ identifier: "ActionResult" })
 
+const asynchronous = {
+  query: {
+    async: Schema.optionalKey(
+      Schema.Literals(["1", "true", "0", "false"]).annotate({ description: "1: as Prefer: respond-async" })
+    )
+  },
+  headers: {
+    prefer: Schema.optionalKey(
+      Schema.String.annotate({
+        description:
+          "respond-async: answer 202 with an operation (RFC 7240); respond-async, wait=5: only if it has not ended " +
+          "within five seconds, 300 at most"
+      })
+    ),
+    "idempotency-key": Schema.optionalKey(
+      Schema.String.annotate({
+        description:
+          "1 to 255 visible ASCII characters of one's own choice. The same key with the same request is the same run, " +
+          "answered with Idempotent-Replayed: true"
+      })
+    )
+  }
+}
+
+const accepted = OperationEntry.annotate({
+  httpApiStatus: 202,
+  description: "Asked for, and durable; Location is where the operation is found"
+})
+
+const operationNote =
+  "With Prefer: respond-async, async=1 or an Idempotency-Key the run is an operation of kind action: it waits its turn " +
+  "however many wait, survives a restart of the daemon, and ends whoever leaves. Its arguments are shown to whoever may read " +
+  "operations: they are no place for secrets. With a key alone the answer comes at the end, as ever; 409 says that it was " +
+  "cancelled, 503 that the daemon stops first. A line of its stdout such as " +
+  '{"progress":0.4,"message":"copying"} is its progress.'
+
 export class ActionsGroup extends HttpApiGroup.make("actions")
   .add(
     HttpApiEndpoint.get("listActions", systemEndpoints.actions.listActions.path, {
@@ -72,21 +111,47 @@ export class ActionsGroup extends HttpApiGroup.make("actions")
     }).annotate(OpenApi.Summary, "What can be run"),
     HttpApiEndpoint.get("runPlain", systemEndpoints.actions.runPlain.path, {
       params: { action: Schema.String },
-      success: Message,
-      error: [BadRequest, Unauthorized, MethodNotAllowed, TooManyRequests, InternalError, Unavailable]
+      ...asynchronous,
+      success: [Message, accepted],
+      error: [
+        BadRequest,
+        Unauthorized,
+        MethodNotAllowed,
+        Conflict,
+        TooLarge,
+        KeyReused,
+        TooManyRequests,
+        InternalError,
+        Unavailable,
+        StoreIsFull
+      ]
     })
       .annotate(OpenApi.Summary, "Run an action, as the original does")
-      .annotate(OpenApi.Description, "Answers when the command has ended. Off (405) under actions_require_post."),
+      .annotate(
+        OpenApi.Description,
+        `Answers when the command has ended. Off (405) under actions_require_post. ${operationNote}`
+      ),
     HttpApiEndpoint.post("run", systemEndpoints.actions.run.path, {
       params: { action: Schema.String },
+      ...asynchronous,
       payload: ActionInput,
-      success: ActionResult,
-      error: [BadRequest, Unauthorized, TooLarge, TooManyRequests, InternalError, Unavailable]
+      success: [ActionResult, accepted],
+      error: [
+        BadRequest,
+        Unauthorized,
+        Conflict,
+        TooLarge,
+        KeyReused,
+        TooManyRequests,
+        InternalError,
+        Unavailable,
+        StoreIsFull
+      ]
     })
       .annotate(OpenApi.Summary, "Run an action and get the whole result")
       .annotate(
         OpenApi.Description,
-        "200 also when the command failed: success, exit_code and signal say so. The body may be empty."
+        `200 also when the command failed: success, exit_code and signal say so. The body may be empty. ${operationNote}`
       )
   )
   .annotate(OpenApi.Description, "Commands that the configuration allows") {}

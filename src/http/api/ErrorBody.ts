@@ -14,9 +14,11 @@ export const Forbidden = error(
   403,
   "The caller may not do this, or it changes something and comes from another web site"
 )
+export const NotFound = error(404, "There is no such thing, or it is not kept any longer")
 export const MethodNotAllowed = error(405, "Not with this method; Allow says with which")
-export const Conflict = error(409, "It was changed by somebody else in the meantime")
+export const Conflict = error(409, "It was changed by somebody else in the meantime, or has ended")
 export const TooLarge = error(413, "The body is larger than this endpoint takes")
+export const KeyReused = error(422, "The Idempotency-Key was used with another request")
 export const TooManyRequests = error(
   429,
   "Busy, too many requests, or too many wrong credentials; Retry-After says when to try again"
@@ -24,4 +26,4 @@ export const TooManyRequests = error(
 export const InternalError = error(500, "What was asked for failed; the message says how")
 export const NotConfigured = error(501, "The daemon is not configured for this")
 export const Unavailable = error(503, "The part of the daemon that answers this is restarting or busy; try again")
-export const StoreIsFull = error(507, "The event store has no room; reads go on")
+export const StoreIsFull = error(507, "The store has no room; reads go on")

@@ -1,9 +1,15 @@
 /**
- * Contract of operations: what one is on the wire, the same under `/api/v1` and `/v1`. The groups differ in the shape of
- * their errors alone (operationEndpoints).
+ * Contract of operations: what one is on the wire, the same under `/api/v1` and `/v1`, and their endpoints, which differ in
+ * path and in the shape of their errors alone.
  */
 import * as Schema from "effect/Schema"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
 import { operationStatuses } from "../../services/operations/Operation.ts"
+import { systemEndpoints } from "./endpoints.ts"
+import { BadRequest, Conflict, NotFound, StoreIsFull, Unavailable } from "./ErrorBody.ts"
 
 export const OperationFaultEntry = Schema.Struct({
   error: Schema.String.annotate({ description: "A word that programs compare, in small letters: command_failed" }),
@@ -76,4 +82,106 @@ export const OutputLine = Schema.Union([
   OutputText,
   Schema.Struct({ gap: OutputGap }),
   Schema.Struct({ end: OutputEnd })
-]).annotate({ identifier: "OutputLine", description: "One line of an output as NDJSON" })
+]).annotate({ identifier: "OutputLine", description: "What was written; as NDJSON, one line of it" })
+
+const text = (description: string) => Schema.optionalKey(Schema.String.annotate({ description }))
+
+const params = { operation: Schema.String.annotate({ description: "Its id" }) }
+
+/** Of the endpoints, in whichever API: what they take, answer and say. */
+export const operationShapes = {
+  listOperations: {
+    query: {
+      status: text(`One or more of ${operationStatuses.join(", ")}, separated by commas`),
+      kind: text("Only those of this kind"),
+      who: text("Only those that this principal has asked for"),
+      limit: text("At most this many, 1 to 1000; 100 if not given"),
+      cursor: text("X-Next-Cursor of the page before: only those that were asked for earlier")
+    },
+    success: Schema.Array(OperationEntry)
+  },
+  getOperation: {
+    params,
+    query: { wait: text("Wait up to so many seconds, 0 to 300, for its end; answered at once when it has ended") },
+    success: OperationEntry
+  },
+  operationOutput: {
+    params,
+    query: {
+      offset: text(
+        "Begin with this byte, counted over both streams, or with what a record has as next; 0 if not given"
+      ),
+      follow: text("0: end with what is there. Otherwise the answer ends when the operation has"),
+      stream: text("stdout or stderr: nothing of the other"),
+      format: text("text, sse or ndjson; wins over Accept")
+    },
+    headers: {
+      "last-event-id": text("The id of the last event that was received: goes on behind it, whatever `offset` says")
+    },
+    success: [
+      Schema.String.pipe(HttpApiSchema.asText()),
+      Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })),
+      OutputLine.pipe(HttpApiSchema.asJson({ contentType: "application/x-ndjson" }))
+    ]
+  },
+  cancelOperation: {
+    params,
+    success: [
+      OperationEntry.annotate({ httpApiStatus: 200, description: "It waited, and is cancelled" }),
+      OperationEntry.annotate({ httpApiStatus: 202, description: "It runs, and is told to end" })
+    ]
+  }
+} as const
+
+export const operationWords = {
+  listOperations: OpenApi.annotations({
+    summary: "Operations, newest first",
+    description:
+      "Where there are more, the X-Next-Cursor header is the cursor that goes on; a page of large results may have fewer " +
+      "than asked for."
+  }),
+  getOperation: OpenApi.annotations({
+    summary: "One operation",
+    description:
+      "Its error has one of the words command_failed, timed_out, not_started, interrupted_by_restart, cancelled, " +
+      "invalid_input, not_found, already_exists, conflict, step_failed, internal."
+  }),
+  operationOutput: OpenApi.annotations({
+    summary: "What it writes, live, or what is kept of it",
+    description:
+      "As text, the bytes of stdout and stderr as they came. With Accept: text/event-stream, events: one without a name for " +
+      "what was written (OutputText), `gap` for what was not kept (OutputGap), `end` when nothing is missing (OutputEnd); " +
+      "with application/x-ndjson the same as lines (OutputLine), and empty ones. A stream that breaks off without `end` " +
+      "is gone on with by Last-Event-ID or `offset`: nothing is lost, nothing comes twice. Who reads slowly delays " +
+      "nobody, and may find gaps."
+  }),
+  cancelOperation: OpenApi.annotations({
+    summary: "Cancel an operation",
+    description: "Best effort. One that has ended stays as it is (409)."
+  })
+}
+
+export const operationsDescription = "Work that outlives the request for it: polled, waited for, watched, cancelled"
+
+const { operations } = systemEndpoints
+
+export class OperationsGroup extends HttpApiGroup.make("operations")
+  .add(
+    HttpApiEndpoint.get("listOperations", operations.listOperations.path, {
+      ...operationShapes.listOperations,
+      error: [BadRequest, Unavailable]
+    }).annotateMerge(operationWords.listOperations),
+    HttpApiEndpoint.get("getOperation", operations.getOperation.path, {
+      ...operationShapes.getOperation,
+      error: [BadRequest, NotFound, Unavailable]
+    }).annotateMerge(operationWords.getOperation),
+    HttpApiEndpoint.get("operationOutput", operations.operationOutput.path, {
+      ...operationShapes.operationOutput,
+      error: [BadRequest, NotFound, Unavailable]
+    }).annotateMerge(operationWords.operationOutput),
+    HttpApiEndpoint.post("cancelOperation", operations.cancelOperation.path, {
+      ...operationShapes.cancelOperation,
+      error: [NotFound, Conflict, Unavailable, StoreIsFull]
+    }).annotateMerge(operationWords.cancelOperation)
+  )
+  .annotate(OpenApi.Description, operationsDescription) {}

@@ -7,11 +7,13 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import { ActionsGroup, UploadsGroup } from "./Actions.ts"
 import { DaemonGroup, DebugGroup, HealthGroup } from "./Daemon.ts"
 import { EventsGroup } from "./Events.ts"
+import { OperationsGroup } from "./Operations.ts"
 
 export class SystemApi extends HttpApi.make("systemapi")
   .add(HealthGroup)
   .add(EventsGroup)
   .add(ActionsGroup)
+  .add(OperationsGroup)
   .add(UploadsGroup)
   .add(DaemonGroup)
   .add(DebugGroup)

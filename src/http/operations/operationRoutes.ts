@@ -1,11 +1,18 @@
-/** Operations in one API: the same handlers in each, whose errors are told in the words of the path. */
+/**
+ * Operations in one API: the same handlers in each, whose errors are told in the words of the path. Loaded when they are
+ * first asked.
+ */
 import type { Operations } from "../../services/operations/Operations.ts"
 import type { provisioningEndpoints, systemEndpoints } from "../api/endpoints.ts"
-import { bind, type Route } from "../edge/routes.ts"
-import { makeOperationHandlers } from "./operationHandlers.ts"
-import { makeOutputHandler } from "./outputHandler.ts"
+import { bindAtFirstUse, type Route } from "../edge/routes.ts"
 
 type Endpoints = typeof systemEndpoints.operations | typeof provisioningEndpoints.operations
 
 export const operationRoutes = (endpoints: Endpoints, operations: Operations["Service"]): ReadonlyArray<Route> =>
-  bind(endpoints, { ...makeOperationHandlers(operations), operationOutput: makeOutputHandler(operations) })
+  bindAtFirstUse(endpoints, async () => {
+    const [{ makeOperationHandlers }, { makeOutputHandler }] = await Promise.all([
+      import("./operationHandlers.ts"),
+      import("./outputHandler.ts")
+    ])
+    return { ...makeOperationHandlers(operations), operationOutput: makeOutputHandler(operations) }
+  })

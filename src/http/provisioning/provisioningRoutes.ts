@@ -4,6 +4,7 @@ import { Operations } from "../../services/operations/Operations.ts"
 import { Inventory } from "../../services/provisioning/Inventory.ts"
 import { provisioningEndpoints } from "../api/endpoints.ts"
 import { bindAtFirstUse, type Route } from "../edge/routes.ts"
+import { operationRoutes } from "../operations/operationRoutes.ts"
 
 export const provisioningRoutes = Effect.gen(function* () {
   const services = { inventory: yield* Inventory, operations: yield* Operations }
@@ -11,7 +12,8 @@ export const provisioningRoutes = Effect.gen(function* () {
   const routes: ReadonlyArray<Route> = [
     ...bindAtFirstUse(servers, async () => (await import("./serverHandlers.ts")).makeServerHandlers(services)),
     ...bindAtFirstUse(taskservs, async () => (await import("./taskservHandlers.ts")).makeTaskservHandlers(services)),
-    ...bindAtFirstUse(workspaces, async () => (await import("./workspaceHandlers.ts")).makeWorkspaceHandlers(services))
+    ...bindAtFirstUse(workspaces, async () => (await import("./workspaceHandlers.ts")).makeWorkspaceHandlers(services)),
+    ...operationRoutes(provisioningEndpoints.operations, services.operations)
   ]
   return routes
 })

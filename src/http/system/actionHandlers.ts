@@ -18,7 +18,7 @@ import { failure, type HttpFailure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import { bodyOf, readBody } from "../edge/readBody.ts"
 import type { Handler } from "../edge/routes.ts"
-import { asOperation, makeActionOperations } from "./actionOperations.ts"
+import type { makeActionOperations } from "./actionOperations.ts"
 import { isNoRoom } from "./failures.ts"
 
 export interface ActionServices {
@@ -40,7 +40,13 @@ const notExecuted = (name: string, error: string): HttpFailure =>
   failure(500, `Failed to execute action: ${name} - error: ${error}`)
 
 export const makeActionHandlers = ({ actions, config, executor, operations, uploads }: ActionServices) => {
-  const runAsOperation = makeActionOperations(operations, config)
+  let loading: Promise<ReturnType<typeof makeActionOperations>> | undefined
+  const load = async () => (await import("./actionOperations.ts")).makeActionOperations(operations, config)
+  const asOperations = Effect.promise(() => (loading ??= load()))
+
+  /** How the request wants its run to be an operation; undefined where it does not. */
+  const wishes = (call: Call) =>
+    mayWish(call) ? Effect.flatMap(asOperations, (runs) => runs.wishes(call, inputBytesMax)) : Effect.undefined
 
   const allowed = (name: string): string =>
     config.get().actions.get(name)?.require_post === true ? "OPTIONS, POST" : "GET, OPTIONS, POST"
@@ -59,17 +65,20 @@ export const makeActionHandlers = ({ actions, config, executor, operations, uplo
       const error = describeExit(result, action?.timeout_ms ?? 0)
       return error === undefined ? Effect.succeed(executed) : Effect.fail(notExecuted(name, error))
     })
-    return Effect.flatMapEager(asOperation(call, inputBytesMax), (wanted) => {
+    return Effect.flatMapEager(wishes(call), (wanted) => {
       if (wanted === undefined) return plainly
       const answer = ({ error }: Operation) =>
         error === null ? Effect.succeed(executed) : Effect.fail(notExecuted(name, error.message))
-      return Effect.andThen(check(name, {}), runAsOperation(call, { name, args: {}, answer }, wanted))
+      return check(name, {}).pipe(
+        Effect.andThen(asOperations),
+        Effect.flatMap((runs) => runs.run(call, { name, args: {}, answer }, wanted))
+      )
     })
   }
 
   const runWhole: Handler = Effect.fnUntraced(function* (call) {
     const name = call.params["action"] ?? ""
-    const wanted = yield* asOperation(call, inputBytesMax)
+    const wanted = yield* wishes(call)
     const body = (yield* readBody(call, inputBytesMax)).toString()
     const input = decodeInput(body.trim() === "" ? "{}" : body)
     if (Result.isFailure(input)) {
@@ -82,7 +91,7 @@ export const makeActionHandlers = ({ actions, config, executor, operations, uplo
     if (wanted !== undefined) {
       yield* check(name, args)
       const answer = ({ result }: Operation) => Effect.succeed(jsonResponse(result))
-      return yield* runAsOperation(call, { name, args, answer }, wanted)
+      return yield* (yield* asOperations).run(call, { name, args, answer }, wanted)
     }
     return jsonResponse(actionResult(name, yield* run(name, args, call)))
   })
@@ -130,6 +139,10 @@ export const makeActionHandlers = ({ actions, config, executor, operations, uplo
 
   return { actions: { listActions, runPlain, run: runWhole }, uploads: { upload }, optionsOfAction }
 }
+
+/** Most requests say nothing of the kind, and are not looked at further. */
+const mayWish = ({ request: { headers, url } }: Call): boolean =>
+  headers["prefer"] !== undefined || headers["idempotency-key"] !== undefined || url.includes("async")
 
 const actionFailure = (name: string, error: ActionError): HttpFailure => {
   switch (error._tag) {

@@ -42,27 +42,22 @@ export interface ActionRun {
 /** Of one look: how long is up to the operation. */
 const waitAtOnce = Duration.hours(1)
 
-/** Undefined: it is run as ever, and is no operation. Reads the body if there is a key. */
-export const asOperation = (call: Call, bodyMaxBytes: number): Effect.Effect<AsOperation | undefined, HttpFailure> => {
-  const { headers, url } = call.request
-  // Most say nothing of the kind, and are not looked at further.
-  const mayBe = headers["prefer"] !== undefined || headers["idempotency-key"] !== undefined || url.includes("async")
-  return mayBe ? wishes(call, bodyMaxBytes) : Effect.undefined
-}
-
-const wishes = Effect.fnUntraced(function* (
-  call: Call,
-  bodyMaxBytes: number
-): Effect.fn.Return<AsOperation | undefined, HttpFailure> {
-  const preference = yield* Effect.fromResult(asyncPreference(call))
-  const idempotency = yield* idempotencyOf(call, bodyMaxBytes)
-  return preference === undefined && idempotency === null ? undefined : { preference, idempotency }
-})
-
 export const makeActionOperations = (operations: Operations["Service"], config: CurrentConfig["Service"]) => {
+  /** Undefined: it is run as ever, and is no operation. Reads the body if there is a key. */
+  const wishes = Effect.fnUntraced(function* (
+    call: Call,
+    bodyMaxBytes: number
+  ): Effect.fn.Return<AsOperation | undefined, HttpFailure> {
+    const preference = yield* Effect.fromResult(asyncPreference(call))
+    const idempotency = yield* idempotencyOf(call, bodyMaxBytes)
+    return preference === undefined && idempotency === null ? undefined : { preference, idempotency }
+  })
+
   const untilEnd = (id: string): ReturnType<typeof operations.wait> =>
-    Effect.flatMap(operations.wait(id, waitAtOnce), (operation) =>
-      isFinal(operation.status) ? Effect.succeed(operation) : untilEnd(id)
+    Effect.filterOrElse(
+      operations.wait(id, waitAtOnce),
+      ({ status }) => isFinal(status),
+      () => untilEnd(id)
     )
 
   /** The end, or how it is when half of the grace of the stop is over: the rest is for the answer. */
@@ -77,7 +72,7 @@ export const makeActionOperations = (operations: Operations["Service"], config: 
       )
     )
 
-  return Effect.fnUntraced(function* (
+  const run = Effect.fnUntraced(function* (
     call: Call,
     { answer, args, name }: ActionRun,
     { idempotency, preference }: AsOperation
@@ -110,6 +105,8 @@ export const makeActionOperations = (operations: Operations["Service"], config: 
     if (preference.waitSeconds > 0 && isFinal(operation.status)) return yield* answered(operation)
     return HttpServerResponse.setHeaders(accepted(operations, call, { ...submitted, operation }), fields)
   })
+
+  return { wishes, run }
 }
 
 /** It has ended, and no command of it has. */

@@ -1,6 +1,7 @@
 /** The Provisioning API as a contract: servers, task services and workspaces, and the operations that change them. */
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
+import { ProvisioningOperationsGroup } from "./Operations.ts"
 import { ServersGroup } from "./Servers.ts"
 import { TaskservsGroup } from "./Taskservs.ts"
 import { WorkspacesGroup } from "./Workspaces.ts"
@@ -9,6 +10,7 @@ export class ProvisioningApi extends HttpApi.make("provisioning")
   .add(ServersGroup)
   .add(TaskservsGroup)
   .add(WorkspacesGroup)
+  .add(ProvisioningOperationsGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "Provisioning API",
