@@ -11,6 +11,7 @@ import { CurrentConfig } from "../services/config/CurrentConfig.ts"
 import { hangUps } from "../services/config/hangUps.ts"
 import type { Environment, Flags } from "../services/config/environment.ts"
 import { diff } from "../services/config/Reload.ts"
+import { logSettings } from "../services/config/resolveLogging.ts"
 import { EventLog } from "../services/events/EventLog.ts"
 import { ProcessLog } from "../services/log/ProcessLog.ts"
 import { endlessLimits } from "./kernel/Child.ts"
@@ -41,7 +42,7 @@ const make = Effect.fnUntraced(function* ({ alsoReload, env, flags, path, ...opt
     for (const warning of loaded.warnings) yield* Effect.logWarning(warning)
     const { config, live, restart } = diff(current.get(), loaded.config)
     current.set(config)
-    yield* processLog.configure({ json: config.general.log_json, debug: config.general.log_debug })
+    yield* processLog.configure(logSettings(config))
     yield* log.record(
       `configuration reloaded: ${live.length === 0 ? "nothing changed" : `changed ${live.join(", ")}`}` +
         (restart.length === 0 ? "" : `; a restart is needed for ${restart.join(", ")}`)

@@ -92,6 +92,36 @@ const serveFlags = {
         "FIFO for events, instead of general.pipe_file of the configuration; empty for none (default pipe.fifo)"
       )
     )
+  ),
+  host: orUndefined(
+    Flag.String("host").pipe(
+      Flag.withMetavar("HOST"),
+      Flag.withDescription("Host of a listener for the Provisioning API, instead of server.host (default 0.0.0.0)")
+    )
+  ),
+  port: orUndefined(
+    Flag.String("port").pipe(
+      Flag.withMetavar("PORT"),
+      Flag.withDescription("Port of that listener, instead of server.port (default 8083)")
+    )
+  ),
+  jwtSecret: orUndefined(
+    Flag.String("jwt-secret").pipe(
+      Flag.withMetavar("SECRET"),
+      Flag.withDescription("Secret that signs tokens; whoever may list processes can read it: prefer JWT_SECRET")
+    )
+  ),
+  cliPath: orUndefined(
+    Flag.String("cli-path").pipe(
+      Flag.withMetavar("PATH"),
+      Flag.withDescription("The provisioning program, instead of provisioning.cli_path; empty for none")
+    )
+  ),
+  logLevel: orUndefined(
+    Flag.String("log-level").pipe(
+      Flag.withMetavar("LEVEL"),
+      Flag.withDescription("What the process log shows: trace, debug, info, warn or error (default info)")
+    )
   )
 }
 
@@ -99,11 +129,27 @@ interface ServeInput {
   readonly config: string | undefined
   readonly listenAddr: string | undefined
   readonly pipeFile: string | undefined
+  readonly host: string | undefined
+  readonly port: string | undefined
+  readonly jwtSecret: string | undefined
+  readonly cliPath: string | undefined
+  readonly logLevel: string | undefined
 }
 
 const rootCommand = <E extends Failure, R>(handlers: Handlers<E, R>) => {
-  const handleServe = ({ config, listenAddr, pipeFile }: ServeInput) =>
-    handlers.serve({ config, flags: { listen_addr: listenAddr, pipe_file: pipeFile } })
+  const handleServe = ({ cliPath, config, host, jwtSecret, listenAddr, logLevel, pipeFile, port }: ServeInput) =>
+    handlers.serve({
+      config,
+      flags: {
+        listen_addr: listenAddr,
+        pipe_file: pipeFile,
+        host,
+        port,
+        jwt_secret: jwtSecret,
+        cli_path: cliPath,
+        log_level: logLevel
+      }
+    })
   const serve = Command.make("serve", serveFlags, handleServe).pipe(
     Command.withDescription(
       "Run the daemon in the foreground, until SIGTERM or SIGINT. What happens without a command, too."

@@ -35,6 +35,7 @@ import type { Spawner } from "../services/commands/Spawner.ts"
 import * as SpawnerWorker from "../services/commands/SpawnerWorker.ts"
 import type { Config } from "../services/config/Config.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
+import { logSettings } from "../services/config/resolveLogging.ts"
 import { Disk } from "../services/files/Disk.ts"
 import { FileUploads } from "../services/files/FileUploads.ts"
 import { cleanLeftovers } from "../services/files/Leftovers.ts"
@@ -197,5 +198,4 @@ export const layer = (options: DaemonOptions) => {
   return listeners(options).pipe(Layer.provideMerge(parts))
 }
 
-export const processLog = ({ general }: Config) =>
-  ProcessLog.layer({ json: general.log_json, debug: general.log_debug })
+export const processLog = (config: Config) => ProcessLog.layer(logSettings(config))

@@ -17,6 +17,7 @@ export interface ServeOptions {
   readonly config: string | undefined
   readonly flags: Flags
 }
+
 export const normalize = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
   const end = argv.indexOf("--")
   const flags = (end < 0 ? argv : argv.slice(0, end)).map((part) => (/^-[A-Za-z][^=]/u.test(part) ? `-${part}` : part))
@@ -35,7 +36,16 @@ const withoutLateServe = (argv: ReadonlyArray<string>): ReadonlyArray<string> =>
   return index > 0 && argv[index] === "serve" ? argv.filter((_, position) => position !== index) : argv
 }
 
-const serveFlags: ReadonlySet<string> = new Set(["--config", "--listen-addr", "--pipe-file"])
+const serveFlags: ReadonlySet<string> = new Set([
+  "--config",
+  "--listen-addr",
+  "--pipe-file",
+  "--host",
+  "--port",
+  "--jwt-secret",
+  "--cli-path",
+  "--log-level"
+])
 
 /**
  * What a command line that only serves asks for; undefined where it takes the parser to tell: other commands, help,
@@ -56,6 +66,14 @@ export const plainServe = (argv: ReadonlyArray<string>): ServeOptions | undefine
   }
   return {
     config: given.get("--config"),
-    flags: { listen_addr: given.get("--listen-addr"), pipe_file: given.get("--pipe-file") }
+    flags: {
+      listen_addr: given.get("--listen-addr"),
+      pipe_file: given.get("--pipe-file"),
+      host: given.get("--host"),
+      port: given.get("--port"),
+      jwt_secret: given.get("--jwt-secret"),
+      cli_path: given.get("--cli-path"),
+      log_level: given.get("--log-level")
+    }
   }
 }

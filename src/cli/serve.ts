@@ -20,6 +20,7 @@ import { operationsFile } from "../services/storage/OperationsStorage.ts"
 import * as OperationsStorageWorker from "../services/storage/OperationsStorageWorker.ts"
 import { StorageWorker } from "../services/storage/StorageWorker.ts"
 import type { ServeOptions } from "./argv.ts"
+import { hideSecret } from "./hideSecret.ts"
 import { version } from "./version.ts"
 
 /** The event log, the identities and what is kept of operations, in one thread. */
@@ -35,6 +36,7 @@ export const serve = Effect.fn("serve")(function* (
   signals: Queue.Dequeue<void>
 ) {
   const env = takeEnvironment(process.env)
+  if (flags.jwt_secret !== undefined) hideSecret()
   const source = { path, env, flags, signals }
   const { config, warnings } = yield* load(path, env, flags)
   for (const warning of warnings) yield* Console.error(`warning: ${warning}`)

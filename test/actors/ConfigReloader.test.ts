@@ -71,7 +71,7 @@ describe("SIGHUP", () => {
       )
       assert.isUndefined(level)
       assert.deepStrictEqual([...get().actions.keys()], ["new_one"])
-      assert.deepStrictEqual(configured, [{ json: true, debug: false }])
+      assert.deepStrictEqual(configured, [{ json: true, level: "Info" }])
     })
   )
 

@@ -13,6 +13,7 @@ import type { ApiName, Provider } from "../identity/Principal.ts"
 import type { IdentityConfig } from "./IdentityConfig.ts"
 import type { OperationsSection, ProvisioningSection, WorkflowSection } from "./OperationSections.ts"
 import type { ListenAddress } from "./ListenAddress.ts"
+import type { LogLevelName } from "./ServerSection.ts"
 
 /** `[general]` with the environment and the flags applied. */
 export interface GeneralConfig extends Omit<
@@ -34,7 +35,7 @@ export interface GeneralConfig extends Omit<
   readonly shell: string | undefined
 }
 
-/** Where an entry was configured, as messages name it: `general.pipe_file`, `listeners[1]`. */
+/** Where an entry was configured, as messages name it: `general.pipe_file`, `listeners[1]`, `server`. */
 interface Configured {
   readonly key: string
 }
@@ -139,7 +140,16 @@ export interface Config extends IdentityConfig {
   readonly file_uploads: ReadonlyMap<string, UploadConfig>
   readonly operations: OperationsSection
   readonly provisioning: ProvisioningConfig
+  readonly logging: LoggingConfig
   readonly workflows: ReadonlyMap<string, WorkflowConfig>
+}
+
+/** `[logging]` with the environment and the flags applied. */
+export interface LoggingConfig {
+  /** Undefined: as `general.log_debug` says. */
+  readonly level: LogLevelName | undefined
+  /** Undefined: as `general.log_json` says. */
+  readonly json_format: boolean | undefined
 }
 
 export interface ProvisioningConfig extends Omit<ProvisioningSection, "driver" | "cli_path"> {

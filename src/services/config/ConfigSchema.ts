@@ -9,13 +9,8 @@ import { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import { Listeners, Pipes } from "./EdgeSections.ts"
 import { General, Store } from "./GeneralSection.ts"
 import { Audit, Auth, Certificates, Cors, RateLimits, RolesSection } from "./IdentitySections.ts"
-import {
-  LoggingSection,
-  OperationsSection,
-  ProvisioningSection,
-  ServerSection,
-  WorkflowsSection
-} from "./OperationSections.ts"
+import { OperationsSection, ProvisioningSection, WorkflowsSection } from "./OperationSections.ts"
+import { LoggingSection, ServerSection } from "./ServerSection.ts"
 import { section } from "./keys.ts"
 import { Uploads } from "./UploadSection.ts"
 

@@ -1,9 +1,9 @@
 /**
  * `[operations]`, `[provisioning]` and `[workflows]`: how much work waits and is kept, who provisions, and what is done in
- * which order. `[server]` and `[logging]` are the Provisioning API's own words for what `[general]` says too.
+ * which order.
  */
 import * as Schema from "effect/Schema"
-import { boolean, choice, integer, key, optional, path, pathOrNone, required, section, text } from "./keys.ts"
+import { choice, integer, key, optional, pathOrNone, required, section, text } from "./keys.ts"
 
 const kibibyte = 1024
 const mebibyte = 1024 * kibibyte
@@ -127,22 +127,3 @@ export const WorkflowsSection = Schema.Record(Schema.String, WorkflowSection).an
 
 export type WorkflowSection = typeof WorkflowSection.Type
 export type WorkflowStep = WorkflowSection["steps"][number]
-
-export const ServerSection = Schema.Struct({
-  host: optional(text(255), { description: "Address of the Provisioning API's listener. Environment: SERVER_HOST." }),
-  port: optional(integer(0, 65_535), { description: "Its port. Environment: SERVER_PORT." }),
-  cors_enabled: key(boolean, false, { description: "Let pages of the origins in [cors] ask." }),
-  tls_cert: optional(path, { description: "Its certificate, PEM." }),
-  tls_key: optional(path, { description: "Its key, PEM." })
-}).annotate({ description: "The Provisioning API's listener, as its original has it.", allowed: "a table" })
-
-export type ServerSection = typeof ServerSection.Type
-
-export const LoggingSection = Schema.Struct({
-  level: optional(choice(["trace", "debug", "info", "warn", "error"]), {
-    description: "What the process log shows. Environment: LOG_LEVEL."
-  }),
-  json_format: optional(boolean, { description: "The process log is JSON." })
-}).annotate({ description: "The process log, as the Provisioning API's original has it.", allowed: "a table" })
-
-export type LoggingSection = typeof LoggingSection.Type

@@ -12,6 +12,7 @@ import type { CertificateConfig } from "./IdentityConfig.ts"
 import { OperationsSection, ProvisioningSection } from "./OperationSections.ts"
 import { formatPath } from "./Problem.ts"
 import { liveNames, shapeOf } from "./SchemaShape.ts"
+import { LoggingSection } from "./ServerSection.ts"
 
 export interface ConfigDiff {
   /** What is in force from now on: the old configuration with the live changes of the new one. */
@@ -33,7 +34,8 @@ const sections = {
   rate_limits: RateLimits,
   audit: Audit,
   operations: OperationsSection,
-  provisioning: ProvisioningSection
+  provisioning: ProvisioningSection,
+  logging: LoggingSection
 } as const satisfies Partial<Record<keyof Config, Schema.Top>>
 
 type SectionName = keyof typeof sections
@@ -49,7 +51,8 @@ const sectionNames: ReadonlyArray<SectionName> = [
   "rate_limits",
   "audit",
   "operations",
-  "provisioning"
+  "provisioning",
+  "logging"
 ]
 
 export const diff = (old: Config, next: Config): ConfigDiff => {
@@ -90,6 +93,7 @@ export const diff = (old: Config, next: Config): ConfigDiff => {
       listeners: old.listeners,
       operations: merge(OperationsSection, old.operations, next.operations),
       provisioning: merge(ProvisioningSection, old.provisioning, next.provisioning),
+      logging: merge(LoggingSection, old.logging, next.logging),
       // What has begun goes on as it was.
       workflows: next.workflows,
       actions: next.actions,

@@ -47,3 +47,13 @@ const collect = (issue: SchemaIssue.Issue, path: KeyPath, into: Map<string, KeyP
   }
   into.set(JSON.stringify(path), path)
 }
+
+/** What a flag or a variable of the environment says, by the rules of the key that it stands for. */
+export const decodeOutside = <S extends Schema.Top & { readonly DecodingServices: never }>(
+  schema: S,
+  value: unknown,
+  name: string
+): Result.Result<S["Type"], ReadonlyArray<Problem>> =>
+  Result.mapError(decode(schema, value, [name]), (problems) =>
+    problems.map((problem) => ({ ...problem, outside: true as const }))
+  )

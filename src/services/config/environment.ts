@@ -16,9 +16,22 @@ export const takeEnvironment = (process: Record<string, string | undefined>): En
   return taken
 }
 
+/** A variable that is set; an empty one asks for nothing: that is how a unit file takes a setting back. */
+export const given = (env: Environment, name: string): string | undefined => {
+  const value = env[name] ?? ""
+  return value === "" ? undefined : value
+}
+
+/** What the command line says, as it is written there. */
 export interface Flags {
   readonly listen_addr?: string | undefined
   readonly pipe_file?: string | undefined
+  readonly host?: string | undefined
+  readonly port?: string | undefined
+  /** A secret: told to nobody. */
+  readonly jwt_secret?: string | undefined
+  readonly cli_path?: string | undefined
+  readonly log_level?: string | undefined
 }
 
 /** The original's default. */
@@ -35,12 +48,8 @@ export const storeDirectory = (env: Environment): string => {
   return first === "" ? defaultStoreDirectory : first
 }
 
-/** An empty variable asks for nothing: that is how a unit file takes a setting back. */
-export const shell = (configured: string, env: Environment): string | undefined => {
-  if (configured !== "") return configured
-  const asked = env["SHELL_TO_USE"] ?? ""
-  return asked === "" ? undefined : asked
-}
+export const shell = (configured: string, env: Environment): string | undefined =>
+  configured === "" ? given(env, "SHELL_TO_USE") : configured
 
 /** How many events the log endpoints show, and what was wrong with what asked for it. */
 export const logMaxEntries = (

@@ -8,7 +8,7 @@ import type * as Schema from "effect/Schema"
 import { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import type { Config, GeneralConfig } from "./Config.ts"
 import { ConfigDocument } from "./ConfigSchema.ts"
-import { decode } from "./decode.ts"
+import { decode, decodeOutside } from "./decode.ts"
 import { Listeners, Pipes } from "./EdgeSections.ts"
 import { type Environment, type Flags, logMaxEntries, shell, storeDirectory } from "./environment.ts"
 import { General, Store } from "./GeneralSection.ts"
@@ -18,9 +18,12 @@ import { addProblems, type Problem } from "./Problem.ts"
 import { resolveActions, resolveUploads } from "./resolveEntries.ts"
 import { knownRoles, resolveAuth, resolveCertificates, resolveRoles } from "./resolveIdentity.ts"
 import { resolveListeners } from "./resolveListeners.ts"
-import { resolveProvisioning } from "./resolveProvisioning.ts"
+import { resolveLogging } from "./resolveLogging.ts"
 import { resolvePipes } from "./resolvePipes.ts"
+import { resolveProvisioning } from "./resolveProvisioning.ts"
+import { resolveServer } from "./resolveServer.ts"
 import { isTable, shapeOf, valueAt } from "./SchemaShape.ts"
+import { LoggingSection, ServerSection } from "./ServerSection.ts"
 import { unknownKeys } from "./unknownKeys.ts"
 
 export interface Resolved {
@@ -64,6 +67,8 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   const operations = take(OperationsSection, "operations", {})
   const fileProvisioning = take(ProvisioningSection, "provisioning", {})
   const workflows = take(WorkflowsSection, "workflows", {})
+  const fileServer = take(ServerSection, "server", {})
+  const fileLogging = take(LoggingSection, "logging", {})
 
   problems.push(...flagProblems(flags))
   const general = fileGeneral === undefined ? undefined : withFlags(fileGeneral, flags)
@@ -79,11 +84,34 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   const roles = resolveRoles(document["roles"])
   const known = knownRoles(document["roles"])
   const certificates = resolveCertificates(fileCertificates ?? [], known)
-  const auth = fileAuth === undefined ? undefined : resolveAuth(fileAuth, env)
+  const auth = fileAuth === undefined ? undefined : resolveAuth(fileAuth, env, flags)
   addProblems(problems, roles.problems)
   addProblems(problems, certificates.problems)
-  addProblems(problems, auth?.problems ?? [])
-  warnings.push(...(auth?.warnings ?? []))
+
+  const logging =
+    fileLogging === undefined
+      ? undefined
+      : resolveLogging({
+          section: fileLogging,
+          written: {
+            log_debug: valueAt(document, ["general", "log_debug"]),
+            log_json: valueAt(document, ["general", "log_json"])
+          },
+          env,
+          flags
+        })
+  const provisioning =
+    fileProvisioning === undefined
+      ? undefined
+      : resolveProvisioning({ section: fileProvisioning, env, flags, actions: new Set(written) })
+  const server =
+    fileServer === undefined
+      ? undefined
+      : resolveServer({ section: document["server"] === undefined ? undefined : fileServer, env, flags })
+  for (const part of [auth, logging, provisioning, server]) {
+    addProblems(problems, part?.problems ?? [])
+    warnings.push(...(part?.warnings ?? []))
+  }
 
   // A wrong flag has been told already, and its value would be taken for a decoded one from here on.
   if (general === undefined || limits === undefined || events === undefined || flagProblems(flags).length > 0) {
@@ -91,9 +119,17 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   }
   const pipes = filePipes === undefined ? undefined : resolvePipes(general, filePipes, events)
   const edges =
-    listeners === undefined || fileAuth === undefined
+    listeners === undefined || fileAuth === undefined || server === undefined
       ? undefined
-      : resolveListeners({ general, listeners, limits, auth: fileAuth, roles: known })
+      : resolveListeners({
+          general,
+          listenAddrGiven: flags.listen_addr !== undefined || valueAt(document, ["general", "listen_addr"]) !== undefined,
+          listeners,
+          server: server.server,
+          limits,
+          auth: fileAuth,
+          roles: known
+        })
   problems.push(...(pipes?.problems ?? []), ...(edges?.problems ?? []))
   warnings.push(...(edges?.warnings ?? []))
   const entries = logMaxEntries(general.log_max_entries, env)
@@ -109,7 +145,8 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     rateLimits === undefined ||
     audit === undefined ||
     operations === undefined ||
-    fileProvisioning === undefined ||
+    provisioning === undefined ||
+    logging === undefined ||
     workflows === undefined
   ) {
     return { config: undefined, problems, warnings }
@@ -124,7 +161,8 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     auth: auth.auth(directory),
     roles: roles.entries,
     certificates: certificates.entries,
-    cors,
+    // Who says that no page may ask means every listener's.
+    cors: fileServer?.cors_enabled === false ? { ...cors, origins: [] } : cors,
     rate_limits: rateLimits,
     audit,
     events,
@@ -135,7 +173,8 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     actions: actions.entries,
     file_uploads: uploads.entries,
     operations,
-    provisioning: resolveProvisioning(fileProvisioning, env),
+    provisioning: provisioning.provisioning,
+    logging: logging.logging,
     workflows: new Map(Object.entries(workflows).map(([name, workflow]) => [name, { ...workflow, name }]))
   }
   return { config, problems, warnings }
@@ -147,12 +186,12 @@ const withFlags = (general: General, flags: Flags): General => ({
   pipe_file: flags.pipe_file ?? general.pipe_file
 })
 
-/** The values of flags obey the rules of the keys they stand for. */
+/** The values of flags obey the rules of the keys they stand for; those of other sections are taken with their section. */
 const flagProblems = (flags: Flags): ReadonlyArray<Problem> =>
   (["listen_addr", "pipe_file"] as const).flatMap((name) => {
     if (flags[name] === undefined) return []
-    const decoded = decode(General.fields[name], flags[name], [`--${name.replace("_", "-")}`])
-    return Result.isSuccess(decoded) ? [] : decoded.failure.map((problem) => ({ ...problem, outside: true as const }))
+    const decoded = decodeOutside(General.fields[name], flags[name], `--${name.replace("_", "-")}`)
+    return Result.isSuccess(decoded) ? [] : decoded.failure
   })
 
 /** Keys whose values count for nothing because of others, which nobody would guess from a daemon that starts. */
@@ -166,6 +205,10 @@ const ignored = (document: Document, flags: Flags): ReadonlyArray<Problem> => {
     else if (has("general", "listen_addr")) {
       warnings.push({ path: ["general", "listen_addr"], text: "not used, because [[listeners]] is given" })
     }
+  }
+  const origins = valueAt(document, ["cors", "origins"])
+  if (valueAt(document, ["server", "cors_enabled"]) === false && Array.isArray(origins) && origins.length > 0) {
+    warnings.push({ path: ["cors", "origins"], text: "not used, because server.cors_enabled is false" })
   }
   const secretPath = valueAt(document, ["general", "basic_auth_secret_path"]) ?? ""
   if (has("general", "basic_auth_bootstrap_token_path") && secretPath === "") {

@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { entryFault } from "../auth/certificates.ts"
 import { grantFault } from "../identity/Permission.ts"
 import { builtInRoles, type RoleConfig } from "../identity/Roles.ts"
-import type { Environment } from "./environment.ts"
+import type { Environment, Flags } from "./environment.ts"
 import { decode } from "./decode.ts"
 import type { AuthConfig, CertificateConfig } from "./IdentityConfig.ts"
 import { type Auth, type Certificate, plainNameAllowed, plainNamePattern, Role, rolesMax } from "./IdentitySections.ts"
@@ -27,10 +27,13 @@ export interface ResolvedAuth {
   readonly warnings: ReadonlyArray<Problem>
 }
 
-export const resolveAuth = (auth: Auth, env: Environment): ResolvedAuth => {
+export const resolveAuth = (auth: Auth, env: Environment, flags: Flags): ResolvedAuth => {
   const problems: Array<Problem> = []
   const warnings: Array<Problem> = []
-  const secret = signingSecret(auth, env, problems, warnings)
+  const secret =
+    flags.jwt_secret === undefined
+      ? signingSecret(auth, env, problems, warnings)
+      : secretOfFlag(flags.jwt_secret, auth, problems, warnings)
   for (const name of ["justification_required", "approval_required"] as const) {
     problems.push(...inside(["auth", name], grantProblems(auth[name])))
   }
@@ -52,7 +55,7 @@ export const resolveAuth = (auth: Auth, env: Environment): ResolvedAuth => {
       ...rest,
       identity_path: identity_path ?? join(storeDirectory, "identity.sqlite"),
       jwt_secret: secret,
-      jwt_secret_path: jwt_secret_path === "" ? undefined : jwt_secret_path,
+      jwt_secret_path: jwt_secret_path === "" || flags.jwt_secret !== undefined ? undefined : jwt_secret_path,
       token_expiry_s: Math.round(token_expiry_hours * secondsPerHour),
       refresh_token_expiry_s: Math.round(refresh_token_expiry_hours * secondsPerHour)
     }),
@@ -92,6 +95,29 @@ const signingSecret = (
     problems.push(
       inFile ? { path: ["auth", "jwt_secret"], text: fault } : { path: ["JWT_SECRET"], outside: true, text: fault }
     )
+  }
+  return Redacted.make(secret)
+}
+
+/** As the original takes it. Whoever may list processes reads it there, for a moment at least (hideArguments.ts). */
+const secretOfFlag = (
+  secret: string,
+  auth: Auth,
+  problems: Array<Problem>,
+  warnings: Array<Problem>
+): Redacted.Redacted => {
+  const told = { path: ["--jwt-secret"], outside: true } as const
+  const fault =
+    auth.jwt_algorithm === "EdDSA"
+      ? 'given beside auth.jwt_algorithm = "EdDSA", whose keys are made here, allowed: one of them'
+      : secretFault(secret)
+  if (fault !== undefined) problems.push({ ...told, text: fault })
+  warnings.push({
+    ...told,
+    text: "whoever may list the processes of this machine can read it; the environment's JWT_SECRET and auth.jwt_secret_path are for its owner alone"
+  })
+  for (const name of ["jwt_secret", "jwt_secret_path"] as const) {
+    if (auth[name] !== "") warnings.push({ path: ["auth", name], text: "not used, because --jwt-secret is given" })
   }
   return Redacted.make(secret)
 }

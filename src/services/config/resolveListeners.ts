@@ -1,9 +1,14 @@
 /**
- * Makes the list of listeners of what the file says in two places: `[general]`, as the original has it, and
- * `[[listeners]]`; and holds each to the rules of its ways in, so that no address lets in more than it says.
+ * Makes the list of listeners of what is said in three places: `[general]`, as the original System API has it, `[server]`,
+ * as the original Provisioning API has it, and `[[listeners]]`; and holds each to the rules of its ways in, so that no
+ * address lets in more than it says.
+ *
+ * `[[listeners]]` stand instead of `general.listen_addr`, and `[server]` stands instead of its default alone: a file of
+ * either original opens the address it names and no other. Where the server's is the only one it serves all APIs, else
+ * those of its original. It is nowhere open: what it takes is tokens and client certificates.
  */
 import * as Result from "effect/Result"
-import { apiNames, type Provider } from "../identity/Principal.ts"
+import { type ApiName, apiNames, type Provider } from "../identity/Principal.ts"
 import type { Limits } from "./BoundsSections.ts"
 import type { CertificatePaths, ClientCertificatesConfig, ListenerConfig, TlsConfig } from "./Config.ts"
 import { defaultSocketMode, type Listener } from "./EdgeSections.ts"
@@ -11,13 +16,18 @@ import type { General } from "./GeneralSection.ts"
 import type { Auth } from "./IdentitySections.ts"
 import { parseMode } from "./keys.ts"
 import * as ListenAddress from "./ListenAddress.ts"
+import { clientProblems, socketTls, togetherProblems, wayProblems } from "./listenerRules.ts"
 import type { KeyPath, Problem } from "./Problem.ts"
 import { roleProblems } from "./resolveIdentity.ts"
 import { claim, type Edges } from "./resolvePipes.ts"
+import type { ServerAddress } from "./resolveServer.ts"
 
 export interface ListenersInput {
   readonly general: General
+  /** Whether the file or the command line says it, and not the default alone. */
+  readonly listenAddrGiven: boolean
   readonly listeners: ReadonlyArray<Listener>
+  readonly server: ServerAddress | undefined
   readonly limits: Limits
   readonly auth: Auth
   /** Names of the roles there are. */
@@ -29,11 +39,13 @@ export interface ResolvedListeners extends Edges<ListenerConfig> {
 }
 
 export const resolveListeners = (input: ListenersInput): ResolvedListeners => {
-  const { auth, general, limits, listeners } = input
+  const { auth, general, limits, listeners, server } = input
   const problems: Array<Problem> = []
   const warnings: Array<Problem> = []
   const shared = sharedCertificate(general)
-  if (listeners.length === 0 && general.tls_enabled) {
+  const usesGeneral = listeners.length === 0 && (input.listenAddrGiven || server === undefined)
+  const usesShared = usesGeneral || (server !== undefined && server.certificate === undefined)
+  if (general.tls_enabled && usesShared) {
     for (const name of ["tls_cert_path", "tls_key_path"] as const) {
       if (general[name] === "")
         problems.push({ path: ["general", name], text: "found nothing, but TLS is on: needs a path" })
@@ -80,10 +92,19 @@ export const resolveListeners = (input: ListenersInput): ResolvedListeners => {
     }
     return entry
   })
-  if (listeners.length === 0) {
+  const add = (entry: ListenerConfig, path: KeyPath) => {
+    const address = ListenAddress.format(entry.address)
+    if (!address.endsWith(":0")) claim(taken, address, entry, path, "address", problems)
+    entries.push(entry)
+  }
+  if (usesGeneral) {
     const entry = ofGeneral(input, shared)
     if (general.tls_enabled) problems.push(...socketTls(entry.address, ["general", "tls_enabled"]))
-    entries.push(entry)
+    add(entry, ["general", "listen_addr"])
+  }
+  if (server !== undefined) {
+    const apis = entries.length === 0 ? apiNames : serverApis
+    add(ofServer(input, server, apis, shared), ["server"])
   }
   problems.push(...togetherProblems(entries, auth))
   return { entries, problems, warnings }
@@ -99,6 +120,31 @@ const ofGeneral = ({ auth, general, limits }: ListenersInput, shared: Certificat
     auth: usualWays(clients),
     roles: usualRoles,
     tls: general.tls_enabled ? tlsOf(shared, general.tls_min_version, clients) : undefined,
+    max_connections: limits.max_connections,
+    socket_mode: parseMode(defaultSocketMode),
+    socket_group: undefined
+  }
+}
+
+/** What its original serves. */
+const serverApis: ReadonlyArray<ApiName> = ["identity", "provisioning"]
+
+const ofServer = (
+  { auth, general, limits }: ListenersInput,
+  { address, certificate }: ServerAddress,
+  apis: ReadonlyArray<ApiName>,
+  shared: CertificatePaths | undefined
+): ListenerConfig => {
+  const paths = certificate ?? (general.tls_enabled ? shared : undefined)
+  const clients = paths === undefined ? undefined : clientsOf({}, auth)
+  return {
+    key: "server",
+    address,
+    apis,
+    // No passwords: what takes them is open while the System API has none.
+    auth: clients === undefined ? ["bearer"] : ["bearer", "certificate"],
+    roles: usualRoles,
+    tls: tlsOf(paths, general.tls_min_version, clients),
     max_connections: limits.max_connections,
     socket_mode: parseMode(defaultSocketMode),
     socket_group: undefined
@@ -127,91 +173,6 @@ const clientsOf = (listener: ClientKeys, auth: Auth): ClientCertificatesConfig |
   const ca_path = listener.client_ca_path ?? shared
   if (ca_path === undefined) return undefined
   return { ca_path, crl_path: listener.client_crl_path, required: listener.client_certificate === "required" }
-}
-
-/** The file's own mode guards a socket, and a path is no name that a certificate could be for. */
-const socketTls = (address: ListenAddress.ListenAddress, path: KeyPath): ReadonlyArray<Problem> =>
-  address._tag === "Tcp"
-    ? []
-    : [{ path, text: `found true on ${ListenAddress.format(address)}, allowed: false on a UNIX socket` }]
-
-/** What the ways in need of the address. */
-const wayProblems = (listener: Listener, entry: ListenerConfig, path: KeyPath): ReadonlyArray<Problem> => {
-  const problems: Array<Problem> = []
-  const at = (way: Provider): KeyPath => {
-    const index = listener.auth?.indexOf(way) ?? -1
-    return index < 0 ? path : [...path, "auth", index]
-  }
-  const address = ListenAddress.format(entry.address)
-  if (entry.auth.includes("none")) {
-    if (!ListenAddress.isLocal(entry.address) && !listener.force_no_auth) {
-      problems.push({
-        path: at("none"),
-        text: `found "none" on ${address}, allowed: on a loopback address or a UNIX socket, or with force_no_auth = true`
-      })
-    }
-    if (listener.roles === undefined) {
-      problems.push({
-        path: at("none"),
-        text: 'found "none", but no roles: needs those that everybody who comes is to have'
-      })
-    }
-  }
-  if (entry.auth.includes("socket") && entry.address._tag !== "Unix") {
-    problems.push({ path: at("socket"), text: `found "socket" on ${address}, allowed: on a UNIX socket` })
-  }
-  if (entry.auth.includes("certificate") && (!listener.tls || clientless(entry))) {
-    problems.push({
-      path: at("certificate"),
-      text: 'found "certificate", but clients are not asked for theirs: needs tls = true and client_ca_path'
-    })
-  }
-  return problems
-}
-
-/** Where TLS has no certificate of its own that is told elsewhere, and says nothing about clients. */
-const clientless = ({ tls }: ListenerConfig): boolean => tls !== undefined && tls.clients === undefined
-
-/** What the client certificates need of the listener. */
-const clientProblems = (
-  listener: Listener,
-  clients: ClientCertificatesConfig | undefined,
-  path: KeyPath
-): ReadonlyArray<Problem> => {
-  const problems: Array<Problem> = []
-  if (listener.client_ca_path !== undefined && !listener.tls) {
-    problems.push({ path: [...path, "client_ca_path"], text: "given beside tls = false, allowed: with tls = true" })
-  }
-  if (clients !== undefined) return problems
-  if (listener.client_crl_path !== undefined) {
-    problems.push({ path: [...path, "client_crl_path"], text: "given without client_ca_path, allowed: both" })
-  }
-  if (listener.client_certificate === "required") {
-    problems.push({
-      path: [...path, "client_certificate"],
-      text: 'found "required", but there is no client_ca_path to check one against'
-    })
-  }
-  return problems
-}
-
-/** What one key asks of all listeners. */
-const togetherProblems = (entries: ReadonlyArray<ListenerConfig>, auth: Auth): ReadonlyArray<Problem> => {
-  const problems: Array<Problem> = []
-  if (auth.mtls_enabled && entries.every(({ tls }) => tls === undefined)) {
-    problems.push({ path: ["auth", "mtls_enabled"], text: "found true, but no listener serves TLS" })
-  }
-  const reachable = entries.find(
-    ({ address, auth: ways }) => !ListenAddress.isLocal(address) && (ways.includes("basic") || ways.includes("bearer"))
-  )
-  if (auth.development_users && reachable !== undefined) {
-    const where = `${reachable.key} is ${ListenAddress.format(reachable.address)}`
-    problems.push({
-      path: ["auth", "development_users"],
-      text: `found true, but ${where}: everybody knows their passwords, allowed: on loopback addresses and UNIX sockets alone`
-    })
-  }
-  return problems
 }
 
 const ownCertificate = (listener: Listener): CertificatePaths | undefined =>

@@ -19,7 +19,7 @@ const printed = /^(?:your|my)[-_ ](?:.{0,16}[-_ ])?secret/iu
 
 export const secretFault = (secret: string): string | undefined => {
   if (printed.test(secret)) {
-    return `found a string of ${secret.length} characters, which is the example of a manual and known to everybody`
+    return `found a string of ${secret.length} characters, which is the example of a manual and known to everybody, allowed: one of your own, as openssl rand -base64 48 makes them, or none: one is made then`
   }
   const bytes = Buffer.byteLength(secret)
   return bytes >= secretBytesMin

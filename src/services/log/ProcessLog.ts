@@ -15,7 +15,8 @@ import { LogOutput } from "./LogOutput.ts"
 
 export interface LogSettings {
   readonly json: boolean
-  readonly debug: boolean
+  /** The lowest that is shown. */
+  readonly level: LogLevel.LogLevel
 }
 
 export class ProcessLog extends Context.Service<
@@ -41,12 +42,12 @@ export const layer = (initial: LogSettings): Layer.Layer<ProcessLog> =>
       const journal = isJournal(process.env, fstatSync(stderrFd))
       const formatOf = (settings: LogSettings): LogFormat => (settings.json ? "json" : journal ? "journal" : "text")
       let format = formatOf(initial)
-      // Never above Info: what is said of requests is always said.
-      let minimum: LogLevel.LogLevel = initial.debug ? "Debug" : "Info"
+      let minimum = initial.level
       const output = new LogOutput(stderrFd, (dropped) =>
         formatLine(format, { at: new Date(), level: "Warn", message: "log lines were dropped", fields: { dropped } })
       )
       const enabled = (level: LogLevel.LogLevel) => LogLevel.isGreaterThanOrEqualTo(level, minimum)
+      let showsRequests = enabled("Info")
 
       const logger = Logger.make<unknown, void>(({ cause, date, fiber, logLevel, message }) => {
         if (!enabled(logLevel)) return
@@ -67,11 +68,14 @@ export const layer = (initial: LogSettings): Layer.Layer<ProcessLog> =>
       })
 
       const service = ProcessLog.of({
-        request: (atMs, entry) => output.push(formatRequest(format, atMs, entry)),
+        request: (atMs, entry) => {
+          if (showsRequests) output.push(formatRequest(format, atMs, entry))
+        },
         configure: (settings) =>
           Effect.sync(() => {
             format = formatOf(settings)
-            minimum = settings.debug ? "Debug" : "Info"
+            minimum = settings.level
+            showsRequests = enabled("Info")
           }),
         dropped: () => output.dropped
       })

@@ -19,6 +19,7 @@ import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { CurrentConfig } from "../config/CurrentConfig.ts"
+import { logSettings } from "../config/resolveLogging.ts"
 import { Disk } from "../files/Disk.ts"
 import { Metrics } from "../metrics/Metrics.ts"
 
@@ -75,14 +76,14 @@ const readHeaders = Effect.fn("readHeaders")(function* (
   return headers
 })
 
-/** What the process log leaves out is not exported either; a reload of `log_debug` holds for both. */
+/** What the process log leaves out is not exported either; a reload of the level holds for both. */
 const logger = (options: Parameters<typeof OtlpLogger.make>[0]) =>
   Effect.gen(function* () {
     const config = yield* CurrentConfig
     const exporter = yield* OtlpLogger.make(options)
     return Logger.make<unknown, void>((entry) => {
-      const minimum = config.get().general.log_debug ? "Debug" : "Info"
-      if (LogLevel.isGreaterThanOrEqualTo(entry.logLevel, minimum)) exporter.log(entry)
+      const { level } = logSettings(config.get())
+      if (LogLevel.isGreaterThanOrEqualTo(entry.logLevel, level)) exporter.log(entry)
     })
   })
 
