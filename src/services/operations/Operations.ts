@@ -63,8 +63,14 @@ export interface OperationQuery {
 export interface OperationCounts {
   readonly pending: number
   readonly running: number
-  /** Kept, whatever their status. */
+  /** Those that have ended and are kept. */
+  readonly completed: number
+  readonly failed: number
+  readonly cancelled: number
+  /** All of the above. */
   readonly total: number
+  /** Of kept output. */
+  readonly outputBytes: number
 }
 
 /** What became of the wish to cancel: one that has ended stays as it is. */
