@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url"
 import { plainServe } from "../../src/cli/argv.ts"
 import { type Handlers, run } from "../../src/cli/Cli.ts"
 import { version } from "../../src/cli/version.ts"
+import type { Flags } from "../../src/services/config/environment.ts"
 
 class Refused extends Schema.TaggedError<Refused>()("Refused", { message: Schema.String }) {}
 
@@ -51,12 +52,25 @@ const invoke = Effect.fnUntraced(function* (
   return outcome
 })
 
-const served = (config?: string, listen_addr?: string, pipe_file?: string) => ({
+const noFlags: Flags = {
+  listen_addr: undefined,
+  pipe_file: undefined,
+  host: undefined,
+  port: undefined,
+  jwt_secret: undefined,
+  cli_path: undefined,
+  log_level: undefined
+}
+
+const servedWith = (config: string | undefined, flags: Flags) => ({
   code: 0,
   stdout: "",
   stderr: "",
-  calls: [{ name: "serve", options: { config, flags: { listen_addr, pipe_file } } }]
+  calls: [{ name: "serve", options: { config, flags: { ...noFlags, ...flags } } }]
 })
+
+const served = (config?: string, listen_addr?: string, pipe_file?: string) =>
+  servedWith(config, { listen_addr, pipe_file })
 
 const refused = (stderr: string): Outcome => ({ code: 1, stdout: "", stderr, calls: [] })
 
@@ -80,6 +94,24 @@ describe("serving", () => {
         yield* invoke(["-config", "a.toml", "serve", "-listen-addr=[::]:1", "-pipe-file=p"]),
         expected
       )
+    })
+  )
+
+  it.effect("understands the flags of the original Provisioning API", () =>
+    Effect.gen(function* () {
+      const line =
+        "--config c.toml --host 0.0.0.0 --port 8083 --jwt-secret my-secret --cli-path /usr/bin/p --log-level debug"
+      const flags = {
+        host: "0.0.0.0",
+        port: "8083",
+        jwt_secret: "my-secret",
+        cli_path: "/usr/bin/p",
+        log_level: "debug"
+      }
+      const expected = servedWith("c.toml", flags)
+      assert.deepStrictEqual(yield* invoke(line.split(" ")), expected)
+      assert.deepStrictEqual(plainServe(line.split(" ")), { config: "c.toml", flags: { ...noFlags, ...flags } })
+      assert.deepStrictEqual(yield* invoke(["-host", "::1", "serve"]), servedWith(undefined, { host: "::1" }))
     })
   )
 
@@ -227,7 +259,7 @@ describe("help", () => {
         assert.include(help.stdout, word)
       }
       // What the library offers beside, and this program does not.
-      for (const word of ["--wizard", "--completions", "--log-level"]) assert.notInclude(help.stdout, word)
+      for (const word of ["--wizard", "--completions"]) assert.notInclude(help.stdout, word)
       assert.include((yield* invoke(["config", "--help"])).stdout, "schema")
       assert.include((yield* invoke(["events", "export", "--help"])).stdout, "--after N")
       assert.deepStrictEqual(yield* invoke(["config"]), yield* invoke(["config", "--help"]))

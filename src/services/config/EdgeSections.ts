@@ -54,9 +54,12 @@ export const Listener = Schema.Struct({
   apis: key(
     Schema.Array(choice(apiNames))
       .check(Schema.isMinLength(1))
-      .annotate({ allowed: 'an array of "system" and "identity"' }),
+      .annotate({ allowed: 'an array of "system", "identity" and "provisioning"' }),
     apiNames,
-    { description: "Which APIs it serves: system, and identity (/v1: logins, users, tokens, audit)." }
+    {
+      description:
+        "Which APIs it serves: system, identity (/v1: logins, users, tokens, audit) and provisioning (/v1: servers, workflows, operations)."
+    }
   ),
   auth: optional(
     Schema.Array(choice(providers))

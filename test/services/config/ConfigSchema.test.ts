@@ -36,7 +36,12 @@ describe("the JSON Schema", () => {
       "cors",
       "rate_limits",
       "audit",
-      "telemetry"
+      "telemetry",
+      "operations",
+      "provisioning",
+      "workflows",
+      "server",
+      "logging"
     ])
   })
 

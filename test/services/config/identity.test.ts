@@ -68,7 +68,7 @@ describe("[auth]", () => {
         "MY_JWT_SECRET"
       ]) {
         assert.deepStrictEqual(yield* problemsOf(`[auth]\njwt_secret = "${printed}"\n`), [
-          `${file}:2: auth.jwt_secret: found a string of ${printed.length} characters, which is the example of a manual and known to everybody`
+          `${file}:2: auth.jwt_secret: found a string of ${printed.length} characters, which is the example of a manual and known to everybody, allowed: one of your own, as openssl rand -base64 48 makes them, or none: one is made then`
         ])
       }
       const short = "0123456789abcdef0123456789abcde"
