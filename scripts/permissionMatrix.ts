@@ -4,6 +4,7 @@
  */
 import { type Endpoint, identityEndpoints, systemEndpoints } from "../src/http/api/endpoints.ts"
 import { isAllowed, permissionNeeded } from "../src/http/edge/Access.ts"
+import { isVersioned } from "../src/http/edge/errorBody.ts"
 import { nobody } from "../src/services/auth/Authenticator.ts"
 import { permissions, PermissionSet } from "../src/services/identity/Permission.ts"
 import type { Principal } from "../src/services/identity/Principal.ts"
@@ -38,12 +39,16 @@ const shown = (access: Endpoint["access"]): string =>
 /** A name that no role was written for. */
 const anyName = new Proxy({}, { get: () => "anything" })
 
+/** Without a password the System API is open, and no other. */
+const mayHave = (asker: Principal, { access, path }: Pick<Endpoint, "access" | "path">, needed: string | undefined) =>
+  isAllowed(asker, access, needed) && (access === "public" || asker.kind !== "anonymous" || !isVersioned(path))
+
 const cells = ({ access, audited, method, path, rate, sideEffects }: Endpoint): ReadonlyArray<string> => {
   const needed = permissionNeeded(access)(anyName)
   return [
     `${method} \`${path}\`${sideEffects && method === "GET" ? " (changes something)" : ""}`,
     shown(access),
-    ...askers.map((asker) => (isAllowed(asker, access, needed) ? "yes" : "no")),
+    ...askers.map((asker) => (mayHave(asker, { access, path }, needed) ? "yes" : "no")),
     rate,
     audited ? "yes" : "no"
   ]

@@ -11,6 +11,7 @@ import type { Principal } from "../../services/identity/Principal.ts"
 import { isAllowed } from "./Access.ts"
 import type { Call } from "./Call.ts"
 import { challengeOf, insufficientScope } from "./challenge.ts"
+import { isVersioned } from "./errorBody.ts"
 import { failure, type HttpFailure } from "./HttpFailure.ts"
 import type { StillMay } from "./liveAnswers.ts"
 import type { Route } from "./routes.ts"
@@ -69,6 +70,8 @@ export const makeAdmission = (authenticator: Authenticator["Service"], surface: 
         const { endpoint } = call
         if (endpoint === undefined) return Effect.void
         call.permission = endpoint.needs(call.params)
+        // Whoever comes as nobody because the System API has no password has that API and no other.
+        if (outcome.otherwise !== undefined && isVersioned(endpoint.path)) return Effect.fail(forbidden(call, outcome))
         if (isForeign(call) && changesSomething(endpoint)) {
           call.refused = "it comes from another web site"
           return Effect.fail(failure(403, "Requests that change something are not taken from other web sites"))

@@ -123,7 +123,8 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
       ? undefined
       : resolveListeners({
           general,
-          listenAddrGiven: flags.listen_addr !== undefined || valueAt(document, ["general", "listen_addr"]) !== undefined,
+          listenAddrGiven:
+            flags.listen_addr !== undefined || valueAt(document, ["general", "listen_addr"]) !== undefined,
           listeners,
           server: server.server,
           limits,

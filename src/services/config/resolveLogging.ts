@@ -60,7 +60,13 @@ const ofEnvironment = (env: Environment, warnings: Array<Problem>): LogLevelName
     })
   }
   // RUST_LOG is a list, of modules and their levels too, which are another program's.
-  return level ?? given(env, "RUST_LOG")?.split(",").map(levelNamed).find((name) => name !== undefined)
+  return (
+    level ??
+    given(env, "RUST_LOG")
+      ?.split(",")
+      .map(levelNamed)
+      .find((name) => name !== undefined)
+  )
 }
 
 const effectLevels: Readonly<Record<LogLevelName, LogLevel>> = {

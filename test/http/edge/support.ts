@@ -11,6 +11,7 @@ import { bodyOf } from "../../../src/http/edge/readBody.ts"
 import type { Handler, Route } from "../../../src/http/edge/routes.ts"
 import type { BodyBroken, Incoming } from "../../../src/http/listener/Incoming.ts"
 import { Audit, type AuditEntry } from "../../../src/services/audit/Audit.ts"
+import type { Rejected } from "../../../src/services/auth/Attempt.ts"
 import { type Attempt, nobody, type Outcome, type Surface } from "../../../src/services/auth/Authenticator.ts"
 import { load } from "../../../src/services/config/ConfigFile.ts"
 import type { Config } from "../../../src/services/config/Config.ts"
@@ -31,7 +32,7 @@ export const user = (id: string, ...grants: ReadonlyArray<string>): Principal =>
 
 export const admitted = (principal: Principal): Outcome => ({ _tag: "admitted", principal, secretVersion: 1 })
 
-export const stranger: Outcome = {
+export const stranger: Rejected = {
   _tag: "refused",
   refusal: { scheme: "none", error: undefined, reason: "no credentials", claimed: undefined }
 }

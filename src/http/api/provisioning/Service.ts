@@ -40,7 +40,7 @@ export const ServiceMetrics = Schema.Struct({
   })
 }).annotate({ identifier: "ServiceMetrics" })
 
-export const prometheusType = "text/plain; version=0.0.4; charset=utf-8"
+const prometheusType = "text/plain; version=0.0.4; charset=utf-8"
 
 const healthText =
   "Open to everybody, whatever credentials come with the question. 503 and `unhealthy` while events cannot be stored."
