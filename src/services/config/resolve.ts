@@ -88,18 +88,15 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   addProblems(problems, roles.problems)
   addProblems(problems, certificates.problems)
 
-  const logging =
-    fileLogging === undefined
-      ? undefined
-      : resolveLogging({
-          section: fileLogging,
-          written: {
-            log_debug: valueAt(document, ["general", "log_debug"]),
-            log_json: valueAt(document, ["general", "log_json"])
-          },
-          env,
-          flags
-        })
+  const logging = resolveLogging({
+    section: fileLogging ?? {},
+    written: {
+      log_debug: valueAt(document, ["general", "log_debug"]),
+      log_json: valueAt(document, ["general", "log_json"])
+    },
+    env,
+    flags
+  })
   const provisioning =
     fileProvisioning === undefined
       ? undefined
@@ -147,7 +144,6 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     audit === undefined ||
     operations === undefined ||
     provisioning === undefined ||
-    logging === undefined ||
     workflows === undefined
   ) {
     return { config: undefined, problems, warnings }

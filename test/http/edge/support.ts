@@ -11,7 +11,7 @@ import { bodyOf } from "../../../src/http/edge/readBody.ts"
 import type { Handler, Route } from "../../../src/http/edge/routes.ts"
 import type { BodyBroken, Incoming } from "../../../src/http/listener/Incoming.ts"
 import { Audit, type AuditEntry } from "../../../src/services/audit/Audit.ts"
-import type { Rejected } from "../../../src/services/auth/Attempt.ts"
+import type { Admitted, Rejected } from "../../../src/services/auth/Attempt.ts"
 import { type Attempt, nobody, type Outcome, type Surface } from "../../../src/services/auth/Authenticator.ts"
 import { load } from "../../../src/services/config/ConfigFile.ts"
 import type { Config } from "../../../src/services/config/Config.ts"
@@ -30,7 +30,7 @@ export const user = (id: string, ...grants: ReadonlyArray<string>): Principal =>
   credential: "jti-1"
 })
 
-export const admitted = (principal: Principal): Outcome => ({ _tag: "admitted", principal, secretVersion: 1 })
+export const admitted = (principal: Principal): Admitted => ({ _tag: "admitted", principal, secretVersion: 1 })
 
 export const stranger: Rejected = {
   _tag: "refused",
