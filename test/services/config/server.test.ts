@@ -4,6 +4,7 @@ import * as Redacted from "effect/Redacted"
 import { exposures } from "../../../src/services/config/exposures.ts"
 import { format } from "../../../src/services/config/ListenAddress.ts"
 import { formatPath } from "../../../src/services/config/Problem.ts"
+import type { ApiName } from "../../../src/services/identity/Principal.ts"
 import { configOf, loadText, problemsOf, warningsOf } from "./support.ts"
 
 const file = "systemapi-config.toml"
@@ -28,8 +29,8 @@ level = "info"
 json_format = false
 `
 
-const all = ["system", "identity", "provisioning"]
-const own = ["identity", "provisioning"]
+const all: ReadonlyArray<ApiName> = ["system", "identity", "provisioning"]
+const own: ReadonlyArray<ApiName> = ["identity", "provisioning"]
 
 const shownOf = (text: string, env = {}, flags = {}) =>
   Effect.map(configOf(text, env, flags), ({ listeners }) =>
