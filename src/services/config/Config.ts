@@ -10,8 +10,9 @@ import type { ArgumentSpec } from "./ArgumentSchema.ts"
 import type { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import type { General } from "./GeneralSection.ts"
 import type { ApiName, Provider } from "../identity/Principal.ts"
+import type { WorkflowDefinition } from "../workflows/Definition.ts"
 import type { IdentityConfig } from "./IdentityConfig.ts"
-import type { OperationsSection, ProvisioningSection, WorkflowSection } from "./OperationSections.ts"
+import type { OperationsSection, ProvisioningSection } from "./OperationSections.ts"
 import type { ListenAddress } from "./ListenAddress.ts"
 import type { LogLevelName } from "./ServerSection.ts"
 
@@ -109,7 +110,6 @@ export interface ActionConfig {
   readonly env: Redacted.Redacted<Readonly<Record<string, string>>>
   readonly inherit_env: boolean
   readonly on_client_gone: "continue" | "terminate"
-  readonly on_restart: "fail" | "run_again"
   readonly require_post: boolean
   readonly description: string
   readonly args: ReadonlyArray<ArgumentSpec>
@@ -141,7 +141,7 @@ export interface Config extends IdentityConfig {
   readonly operations: OperationsSection
   readonly provisioning: ProvisioningConfig
   readonly logging: LoggingConfig
-  readonly workflows: ReadonlyMap<string, WorkflowConfig>
+  readonly workflows: ReadonlyMap<string, WorkflowDefinition>
 }
 
 /** `[logging]` with the environment and the flags applied. */
@@ -156,8 +156,4 @@ export interface ProvisioningConfig extends Omit<ProvisioningSection, "driver" |
   readonly driver: "builtin" | "cli"
   /** Undefined: there is none. */
   readonly cli_path: string | undefined
-}
-
-export interface WorkflowConfig extends WorkflowSection {
-  readonly name: string
 }

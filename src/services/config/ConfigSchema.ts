@@ -9,10 +9,11 @@ import { Events, Limits, Telemetry } from "./BoundsSections.ts"
 import { Listeners, Pipes } from "./EdgeSections.ts"
 import { General, Store } from "./GeneralSection.ts"
 import { Audit, Auth, Certificates, Cors, RateLimits, RolesSection } from "./IdentitySections.ts"
-import { OperationsSection, ProvisioningSection, WorkflowsSection } from "./OperationSections.ts"
+import { OperationsSection, ProvisioningSection } from "./OperationSections.ts"
 import { LoggingSection, ServerSection } from "./ServerSection.ts"
 import { section } from "./keys.ts"
 import { Uploads } from "./UploadSection.ts"
+import { WorkflowsSection } from "./WorkflowSection.ts"
 
 export const ConfigDocument = Schema.Struct({
   general: section(General, {}),

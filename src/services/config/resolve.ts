@@ -13,7 +13,7 @@ import { Listeners, Pipes } from "./EdgeSections.ts"
 import { type Environment, type Flags, logMaxEntries, shell, storeDirectory } from "./environment.ts"
 import { General, Store } from "./GeneralSection.ts"
 import { Audit, Auth, Certificates, Cors, RateLimits } from "./IdentitySections.ts"
-import { OperationsSection, ProvisioningSection, WorkflowsSection } from "./OperationSections.ts"
+import { OperationsSection, ProvisioningSection } from "./OperationSections.ts"
 import { addProblems, type Problem } from "./Problem.ts"
 import { resolveActions, resolveUploads } from "./resolveEntries.ts"
 import { knownRoles, resolveAuth, resolveCertificates, resolveRoles } from "./resolveIdentity.ts"
@@ -22,6 +22,7 @@ import { resolveLogging } from "./resolveLogging.ts"
 import { resolvePipes } from "./resolvePipes.ts"
 import { resolveProvisioning } from "./resolveProvisioning.ts"
 import { resolveServer } from "./resolveServer.ts"
+import { resolveWorkflows } from "./resolveWorkflows.ts"
 import { isTable, shapeOf, valueAt } from "./SchemaShape.ts"
 import { LoggingSection, ServerSection } from "./ServerSection.ts"
 import { unknownKeys } from "./unknownKeys.ts"
@@ -66,7 +67,6 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   const audit = take(Audit, "audit", {})
   const operations = take(OperationsSection, "operations", {})
   const fileProvisioning = take(ProvisioningSection, "provisioning", {})
-  const workflows = take(WorkflowsSection, "workflows", {})
   const fileServer = take(ServerSection, "server", {})
   const fileLogging = take(LoggingSection, "logging", {})
 
@@ -76,10 +76,12 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   warnings.push(...ignored(document, flags))
 
   const actions = resolveActions(document["actions"], general)
-  const written = isTable(document["actions"]) ? Object.keys(document["actions"]) : []
-  const uploads = resolveUploads(document["file_uploads"], actions.entries, new Set(written))
+  const written = new Set(isTable(document["actions"]) ? Object.keys(document["actions"]) : [])
+  const uploads = resolveUploads(document["file_uploads"], actions.entries, written)
+  const workflows = resolveWorkflows(document["workflows"], { sound: actions.entries, written })
   addProblems(problems, actions.problems)
   addProblems(problems, uploads.problems)
+  addProblems(problems, workflows.problems)
 
   const roles = resolveRoles(document["roles"])
   const known = knownRoles(document["roles"])
@@ -100,7 +102,7 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   const provisioning =
     fileProvisioning === undefined
       ? undefined
-      : resolveProvisioning({ section: fileProvisioning, env, flags, actions: new Set(written) })
+      : resolveProvisioning({ section: fileProvisioning, env, flags, actions: written })
   const server =
     fileServer === undefined
       ? undefined
@@ -143,8 +145,7 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     rateLimits === undefined ||
     audit === undefined ||
     operations === undefined ||
-    provisioning === undefined ||
-    workflows === undefined
+    provisioning === undefined
   ) {
     return { config: undefined, problems, warnings }
   }
@@ -172,7 +173,7 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     operations,
     provisioning: provisioning.provisioning,
     logging: logging.logging,
-    workflows: new Map(Object.entries(workflows).map(([name, workflow]) => [name, { ...workflow, name }]))
+    workflows: workflows.entries
   }
   return { config, problems, warnings }
 }
