@@ -3,7 +3,7 @@
  * file; the rules between its parts are in workflowFaults.ts, what the daemon works with is made in resolveWorkflows.ts.
  */
 import * as Schema from "effect/Schema"
-import { stepOperations } from "../workflows/Definition.ts"
+import { partsMax, stepOperations } from "../workflows/Definition.ts"
 import { ActionArgument } from "./ArgumentSchema.ts"
 import { choice, integer, key, optional, required, section, text, timerMsMax } from "./keys.ts"
 
@@ -11,11 +11,8 @@ import { choice, integer, key, optional, required, section, text, timerMsMax } f
 const stepsMax = 256
 const parametersMax = 64
 
-/** Servers of one step; one by one they would be steps. */
-export const countMax = 1000
-
 /** A task service on every server that a step can make. */
-const listMax = countMax
+const listMax = partsMax
 
 const day_ms = 86_400_000
 
@@ -66,7 +63,7 @@ const Step = Schema.Struct({
   ),
   count: optional(
     Schema.Union([Schema.Finite, Reference]).annotate({
-      allowed: `an integer from 1 to ${countMax}, or { parameter = "NAME" }`
+      allowed: `an integer from 1 to ${partsMax}, or { parameter = "NAME" }`
     }),
     { description: "For server.create: make so many, side by side; -1, -2, … is put behind the hostname." }
   ),

@@ -3,13 +3,13 @@
  * are given to. Told when the file is read, and not when it is two in the morning and the third step needs it.
  */
 import { findCycle } from "../workflows/graph.ts"
-import { stepOperations } from "../workflows/Definition.ts"
+import { partsMax, stepOperations } from "../workflows/Definition.ts"
 import { operationShapes } from "../workflows/operationMembers.ts"
 import { argumentFaults } from "./ArgumentSchema.ts"
 import type { ActionConfig } from "./Config.ts"
 import { inputFaults, parameterFault, type Scope, scopeOf } from "./inputFaults.ts"
 import { addProblems, describe, inside, type KeyPath, type Problem } from "./Problem.ts"
-import { countMax, type InputTable, type StepTable, type WorkflowTable } from "./WorkflowSection.ts"
+import type { InputTable, StepTable, WorkflowTable } from "./WorkflowSection.ts"
 
 export interface KnownActions {
   /** Those without faults of their own. */
@@ -103,10 +103,10 @@ const countFaults = ({ count, operation }: StepTable, scope: Scope): ReadonlyArr
     const allowed = stepOperations.filter((name) => operationShapes[name].numbered !== undefined).join(", ")
     return [{ path: ["count"], text: `is for operation = ${allowed}` }]
   }
-  const spec = { name: "count", type: "int", min: 1, max: countMax } as const
-  const allowed = `an integer from 1 to ${countMax}`
+  const spec = { name: "count", type: "int", min: 1, max: partsMax } as const
+  const allowed = `an integer from 1 to ${partsMax}`
   if (typeof count === "number") {
-    return Number.isInteger(count) && count >= 1 && count <= countMax
+    return Number.isInteger(count) && count >= 1 && count <= partsMax
       ? []
       : [{ path: ["count"], text: `found ${count}, allowed: ${allowed}` }]
   }

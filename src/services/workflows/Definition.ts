@@ -8,6 +8,9 @@ import type { ArgumentSpec } from "../config/ArgumentSchema.ts"
 export const stepOperations = ["server.create", "server.delete", "taskserv.create", "taskserv.delete"] as const
 export type StepOperation = (typeof stepOperations)[number]
 
+/** As many operations as one workflow asks for, and as one count says; a cluster that is larger is made in pieces. */
+export const partsMax = 1000
+
 export type Scalar = string | number | boolean
 
 /** A member of what came of an earlier step: a list of them where that has a count. */
