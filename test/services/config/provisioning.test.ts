@@ -31,11 +31,13 @@ wrong = 7
 driver = "cli"
 timeout_seconds = 0
 max_concurrent_operations = 0
+network = "10.0.0.1/24"
 `),
         [
           `${file}:4: actions.wrong: found 7, allowed: a shell command or a table`,
           `${file}:7: provisioning.timeout_seconds: found 0, allowed: an integer from 1 to 86400`,
-          `${file}:8: provisioning.max_concurrent_operations: found 0, allowed: an integer from 1 to 1024`
+          `${file}:8: provisioning.max_concurrent_operations: found 0, allowed: an integer from 1 to 1024`,
+          `${file}:9: provisioning.network: found "10.0.0.1/24", allowed: an IPv4 network whose prefix has 8 to 30 bits, as 10.0.0.0/24`
         ]
       )
       assert.deepStrictEqual(

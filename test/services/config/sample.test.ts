@@ -47,11 +47,24 @@ const examples = new Set([
   "auth.identity_path",
   "auth.justification_required",
   "auth.approval_required",
-  "cors.origins"
+  "cors.origins",
+  "server.host",
+  "server.port",
+  "server.cors_enabled",
+  "server.tls_cert",
+  "server.tls_key",
+  "logging.level",
+  "logging.json_format",
+  "provisioning.driver",
+  "provisioning.templates"
 ])
+
+/** Tables whose keys are names of the writer's own, or that stand in for a value. */
+const whole = new Set(["env", "input", "count"])
 
 /** Every key the file may have, entries of named tables under `*`. */
 const everyKey = (shape: Shape, value: unknown, prefix: ReadonlyArray<string> = []): ReadonlyArray<string> => {
+  if (whole.has(prefix.at(-1) ?? "")) return [prefix.join(".")]
   const names = namesOf(shape, value)
   if (names !== undefined) {
     return names.flatMap((name) => {
@@ -64,14 +77,14 @@ const everyKey = (shape: Shape, value: unknown, prefix: ReadonlyArray<string> = 
   const entry = childOf(shape, {}, "any")
   if (union && namesOf(shape, {}) !== undefined) return everyKey(shape, {}, prefix)
   if (element !== undefined && namesOf(element, {}) !== undefined) return everyKey(element, {}, prefix)
-  if (entry !== undefined) return prefix.at(-1) === "env" ? [prefix.join(".")] : everyKey(entry, {}, [...prefix, "*"])
+  if (entry !== undefined) return everyKey(entry, {}, [...prefix, "*"])
   return [prefix.join(".")]
 }
 
 const keysIn = (value: unknown, prefix: ReadonlyArray<string> = []): ReadonlyArray<string> => {
   if (Array.isArray(value) && value.some(isTable)) return value.flatMap((element) => keysIn(element, prefix))
-  if (!isTable(value) || prefix.at(-1) === "env") return [prefix.join(".")]
-  const named = prefix.length === 1 && ["actions", "file_uploads", "roles"].includes(prefix[0] ?? "")
+  if (!isTable(value) || whole.has(prefix.at(-1) ?? "")) return [prefix.join(".")]
+  const named = prefix.length === 1 && ["actions", "file_uploads", "roles", "workflows"].includes(prefix[0] ?? "")
   return Object.entries(value).flatMap(([name, child]) => keysIn(child, [...prefix, named ? "*" : name]))
 }
 
@@ -113,10 +126,19 @@ describe("the sample configuration", () => {
             "1.3",
             { ca_path: "client-ca.pem", crl_path: "client-crl.pem", required: false }
           ],
-          [["socket"], ["operator"], undefined, undefined]
+          [["socket"], ["operator"], undefined, undefined],
+          [["bearer"], ["admin"], "1.2", undefined]
         ]
       )
       assert.deepStrictEqual([...config.roles.keys()], ["deployer"])
+      assert.deepStrictEqual(
+        config.workflows.get("web_create")?.steps.map(({ name, needs }) => [name, needs]),
+        [
+          ["servers", []],
+          ["balancer", ["servers"]],
+          ["greeting", ["balancer"]]
+        ]
+      )
       assert.deepStrictEqual(
         config.certificates.map(({ name }) => name),
         ["build", "monitoring", "laptop"]
@@ -139,7 +161,7 @@ describe("the sample configuration", () => {
       const document = Result.getOrThrow(Toml.parse(uncomment(text)))
       const set = Result.getOrThrow(Toml.parse(text))
       const wrong: Array<string> = []
-      const named = ["actions", "file_uploads", "roles", "certificates"]
+      const named = ["actions", "file_uploads", "roles", "certificates", "workflows"]
       for (const section of Object.keys(document).filter((name) => !named.includes(name))) {
         const table = Array.isArray(document[section]) ? Object.assign({}, ...document[section]) : document[section]
         const shape = childOf(shapeOf(ConfigDocument), {}, section)
@@ -170,6 +192,9 @@ describe("the README", () => {
   )
 })
 
+/** Keys with an array of tables. */
+const arrays = new Set(["pipes", "listeners", "certificates", "args", "parameters", "steps"])
+
 describe("every key", () => {
   it("has words for what is allowed", () => {
     const shape = shapeOf(ConfigDocument)
@@ -183,12 +208,10 @@ describe("every key", () => {
         certificates: [{}],
         actions: { "*": { args: [{}] } },
         file_uploads: { "*": {} },
-        roles: { "*": {} }
+        roles: { "*": {} },
+        workflows: { "*": { parameters: [{}], steps: [{ compensate: {} }] } }
       }
-      const [section = "", ...rest] = parts
-      const inArray = ["pipes", "listeners", "certificates"].includes(section) ? [section, 0, ...rest] : parts
-      const argument = inArray.indexOf("args")
-      const place = argument < 0 ? inArray : [...inArray.slice(0, argument + 1), 0, ...inArray.slice(argument + 1)]
+      const place = parts.flatMap((part) => (arrays.has(part) ? [part, 0] : [part]))
       assert.notStrictEqual(notesAt(shape, value, place).allowed, "another value", key)
     }
   })
