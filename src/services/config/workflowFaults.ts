@@ -65,8 +65,11 @@ const stepFaults = (
   if (step.operation !== undefined) {
     if (step.action !== undefined)
       faults.push({ path: ["operation"], text: "given beside action, allowed: one of them" })
-    const { members } = operationShapes[step.operation]
+    const { members, oneOf } = operationShapes[step.operation]
     addProblems(faults, inside(["input"], inputFaults(step.input, members, step.name, scope)))
+    if (oneOf !== undefined && oneOf.filter((name) => Object.hasOwn(step.input, name)).length !== 1) {
+      faults.push({ path: ["input"], text: `needs one of ${oneOf.join(" and ")}` })
+    }
   } else if (step.action === undefined) {
     faults.push({ path: [], text: "has neither action nor operation, needs one of them" })
   } else {

@@ -15,6 +15,8 @@ export interface Member {
 
 interface OperationShape {
   readonly members: ReadonlyArray<Member>
+  /** Exactly one of these is given. */
+  readonly oneOf: readonly [string, string] | undefined
   /** Names of what is in its result. */
   readonly result: ReadonlyMap<string, { readonly list: boolean }>
   /** The member that a number is put behind where there are several. */
@@ -37,13 +39,18 @@ const one = (name: string): Member => ({ spec: text(name, true), list: false })
 const perhaps = (name: string): Member => ({ spec: text(name, false), list: false })
 
 const single = { list: false }
+const several = { list: true }
 
-const deletion: OperationShape = {
-  members: [one("id")],
-  result: new Map([["id", single]]),
+const deletion = (id: string, name: string): OperationShape => ({
+  members: [perhaps(id), perhaps(name)],
+  oneOf: [id, name],
+  result: new Map([
+    [id, single],
+    [name, single]
+  ]),
   numbered: undefined,
   undo: undefined
-}
+})
 
 export const operationShapes: Readonly<Record<StepOperation, OperationShape>> = {
   "server.create": {
@@ -54,24 +61,23 @@ export const operationShapes: Readonly<Record<StepOperation, OperationShape>> = 
       perhaps("zone"),
       { spec: text("tags", false), list: true }
     ],
-    result: new Map(
-      ["id", "hostname", "provider", "plan", "zone", "ip_address", "status", "created_at"].map((name) => [name, single])
-    ),
+    oneOf: undefined,
+    result: new Map(["server_id", "hostname", "ip_address", "workspace"].map((name) => [name, single])),
     numbered: "hostname",
     undo: "server.delete"
   },
-  "server.delete": deletion,
+  "server.delete": deletion("server_id", "hostname"),
   "taskserv.create": {
     members: [one("name"), { spec: text("servers", true), list: true }],
+    oneOf: undefined,
     result: new Map([
-      ["id", single],
+      ["taskserv_id", single],
       ["name", single],
-      ["servers", { list: true }],
-      ["status", single],
-      ["created_at", single]
+      ["servers", several],
+      ["workspace", single]
     ]),
     numbered: undefined,
     undo: "taskserv.delete"
   },
-  "taskserv.delete": deletion
+  "taskserv.delete": deletion("taskserv_id", "name")
 }

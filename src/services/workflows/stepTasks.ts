@@ -4,7 +4,7 @@
  */
 import * as Result from "effect/Result"
 import type { Json, NewOperation } from "../operations/Operation.ts"
-import { isStepReference } from "./Definition.ts"
+import { isStepReference, type StepOperation } from "./Definition.ts"
 import { operationShapes } from "./operationMembers.ts"
 import type { PlannedInput, PlannedStep, PlannedValue } from "./WorkflowInput.ts"
 
@@ -59,10 +59,17 @@ export const undoTasks = (
         ]
   const undo = operation === null ? undefined : operationShapes[operation].undo
   if (undo === undefined) return configured
-  const id = text(own["id"])
-  const member = undo === "server.delete" ? "server_id" : "taskserv_id"
-  return [...configured, ["remove", Result.succeed({ kind: undo, name: id, input: { [member]: id } })]]
+  const id = own[undo === "server.delete" ? "server_id" : "taskserv_id"]
+  const removal =
+    typeof id === "string" ? Result.succeed(removalOf(undo, id)) : Result.fail("it did not tell what it made")
+  return [...configured, ["remove", removal]]
 }
+
+export const removalOf = (operation: StepOperation, id: string): Task => ({
+  kind: operation,
+  name: id,
+  input: { [operation === "server.delete" ? "server_id" : "taskserv_id"]: id }
+})
 
 const actionTask = (action: string, args: Readonly<Record<string, Json>>): Task => ({
   kind: "action",
@@ -72,7 +79,7 @@ const actionTask = (action: string, args: Readonly<Record<string, Json>>): Task 
 
 const operationTask = (kind: string, input: Readonly<Record<string, Json>>): Task => ({
   kind,
-  name: text(input["hostname"] ?? input["name"] ?? input["id"]),
+  name: text(input["server_id"] ?? input["taskserv_id"] ?? input["hostname"] ?? input["name"]),
   input
 })
 

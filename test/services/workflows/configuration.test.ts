@@ -107,7 +107,7 @@ describe("a workflow that cannot be meant is told with file, line, key, what was
     ["neither task", "", ["16: workflows.w.steps[0]: has neither action nor operation, needs one of them"]],
     [
       "both tasks",
-      'action = "plain"\noperation = "server.delete"\ninput = { id = "x" }',
+      'action = "plain"\noperation = "server.delete"\ninput = { server_id = "x" }',
       ["19: workflows.w.steps[0].operation: given beside action, allowed: one of them"]
     ],
     [
@@ -129,8 +129,16 @@ describe("a workflow that cannot be meant is told with file, line, key, what was
     ],
     [
       "a member that the operation does not have",
-      'operation = "server.delete"\ninput = { id = "x", force = true }',
-      ["19: workflows.w.steps[0].input.force: is nothing that it takes, allowed: id"]
+      'operation = "server.delete"\ninput = { server_id = "x", force = true }',
+      ["19: workflows.w.steps[0].input.force: is nothing that it takes, allowed: server_id, hostname"]
+    ],
+    [
+      "both ways to name what is deleted, and none",
+      'operation = "server.delete"\ninput = { server_id = "x", hostname = "y" }\n[[workflows.w.steps]]\nname = "two"\noperation = "taskserv.delete"',
+      [
+        "19: workflows.w.steps[0].input: needs one of server_id and hostname",
+        "20: workflows.w.steps[1].input: needs one of taskserv_id and name"
+      ]
     ],
     [
       "a required argument that is missing",
@@ -247,8 +255,8 @@ describe("a workflow that cannot be meant is told with file, line, key, what was
     ],
     [
       "a list, made by a count, where one value goes",
-      'operation = "server.create"\ncount = 2\ninput = { hostname = "a", provider = "p", plan = "s" }\n[[workflows.w.steps]]\nname = "two"\nneeds = ["one"]\noperation = "server.delete"\ninput = { id = { step = "one", member = "id" } }',
-      ["25: workflows.w.steps[1].input.id: found a list, because of one, allowed: text"]
+      'operation = "server.create"\ncount = 2\ninput = { hostname = "a", provider = "p", plan = "s" }\n[[workflows.w.steps]]\nname = "two"\nneeds = ["one"]\noperation = "server.delete"\ninput = { server_id = { step = "one", member = "server_id" } }',
+      ["25: workflows.w.steps[1].input.server_id: found a list, because of one, allowed: text"]
     ],
     [
       "bounds",
