@@ -44,6 +44,11 @@ export interface OperationContext {
   readonly isCancelled: Effect.Effect<boolean>
   /** Completes when it is to be cancelled. */
   readonly cancelled: Effect.Effect<void>
+  /**
+   * Ends the run when the daemon stops; a later one runs it again. To be raced with a wait for nothing but time, which
+   * would else hold up the stop.
+   */
+  readonly untilStop: Effect.Effect<never, never, Durable>
 }
 
 export interface ChildOptions {
