@@ -110,6 +110,7 @@ export interface ActionConfig {
   readonly env: Redacted.Redacted<Readonly<Record<string, string>>>
   readonly inherit_env: boolean
   readonly on_client_gone: "continue" | "terminate"
+  readonly on_restart: "fail" | "run_again"
   readonly require_post: boolean
   readonly description: string
   readonly args: ReadonlyArray<ArgumentSpec>
