@@ -19,13 +19,27 @@ export interface OperationPage {
   readonly cut: boolean
 }
 
-interface Selection {
+interface Shape {
   readonly statuses: ReadonlyArray<OperationStatus>
   readonly kind: string | null
   readonly who: string | null
-  readonly beyond: number
   readonly order: "ASC" | "DESC"
+}
+
+interface Selection extends Shape {
+  readonly beyond: number
   readonly limit: number
+}
+
+/** Its values: who, kind and the seq beyond which it begins, where they are, for each status; then the limit. */
+export const pageSql = ({ kind, order, statuses, who }: Shape): string => {
+  const filters = [...(who === null ? [] : ["who = ?"]), ...(kind === null ? [] : ["kind = ?"])]
+  const branches = statuses.map((status) => {
+    const all = [...filters, `status = ${numberOfStatus(status)}`, `seq ${order === "ASC" ? ">" : "<"} ?`]
+    return `SELECT seq FROM operations WHERE ${all.join(" AND ")}`
+  })
+  const merged = `${branches.join(" UNION ALL ")} ORDER BY seq ${order} LIMIT ?`
+  return `SELECT ${operationColumns} FROM operations WHERE seq IN (${merged}) ORDER BY seq ${order}`
 }
 
 export class OperationPages {
@@ -48,24 +62,14 @@ export class OperationPages {
     return this.read({ statuses, kind: null, who: null, beyond: after, order: "ASC", limit })
   }
 
-  private read({ beyond, kind, limit, order, statuses, who }: Selection): OperationPage {
-    if (statuses.length === 0 || limit <= 0) return { operations: [], cut: false }
-    const filters = [...(who === null ? [] : ["who = ?"]), ...(kind === null ? [] : ["kind = ?"])]
+  private read({ beyond, limit, ...shape }: Selection): OperationPage {
+    if (shape.statuses.length === 0 || limit <= 0) return { operations: [], cut: false }
+    const { kind, statuses, who } = shape
     const values = [...(who === null ? [] : [who]), ...(kind === null ? [] : [kind]), beyond]
-    const beyondIt = `seq ${order === "ASC" ? ">" : "<"} ?`
-    const branches = statuses.map((status) =>
-      [
-        "SELECT seq FROM operations WHERE",
-        [...filters, `status = ${numberOfStatus(status)}`, beyondIt].join(" AND ")
-      ].join(" ")
-    )
-    const merged = `${branches.join(" UNION ALL ")} ORDER BY seq ${order} LIMIT ?`
-    const statement = this.prepared(
-      `SELECT ${operationColumns} FROM operations WHERE seq IN (${merged}) ORDER BY seq ${order}`
-    )
+    const statement = this.prepared(pageSql(shape))
     const operations: Array<StoredOperation> = []
     let text = 0
-    for (const row of statement.iterate(...branches.flatMap(() => values), limit)) {
+    for (const row of statement.iterate(...statuses.flatMap(() => values), limit)) {
       const operation = toOperation(row)
       text += operation.input.length + operation.result.length
       if (text > pageTextMax && operations.length > 0) return { operations, cut: true }
