@@ -3,7 +3,7 @@
  * the status with what it must be: who comes too late changes nothing and is told so.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
-import type { FinalStatus, Idempotency, OperationFault } from "../../operations/Operation.ts"
+import type { FinalStatus, Idempotency } from "../../operations/Operation.ts"
 import { numberOf } from "../columns.ts"
 import type { StoredOperation, StoredRequest } from "./commands.ts"
 import {
@@ -19,12 +19,6 @@ import type { Tally } from "./Tally.ts"
 export interface Unfinished {
   readonly seq: number
   readonly isPending: boolean
-}
-
-/** An operation that is over, and the number of its end. */
-export interface Ended {
-  readonly seq: number
-  readonly ended: number
 }
 
 export interface FinalState {
@@ -118,32 +112,19 @@ export class OperationTable {
     return this.progressed.run(id, fraction, text, now).changes > 0
   }
 
-  /** Undefined: it has ended before, or there is none. */
-  end(id: string, state: FinalState, now: number): Ended | undefined {
-    const found = this.unfinished(id)
-    return found === undefined ? undefined : this.ended(found, state, now)
+  /** The first wish is the one that counts. */
+  wishCancelled({ seq }: Unfinished, who: string, now: number): void {
+    this.wish.run(seq, who, now)
   }
 
-  /** One that waits has ended with it. */
-  cancel(id: string, who: string, now: number): StoredOperation | null {
-    const found = this.unfinished(id)
-    if (found !== undefined) {
-      this.wish.run(found.seq, who, now)
-      if (found.isPending) {
-        const error: OperationFault = { code: "cancelled", message: `cancelled by ${who} before it began` }
-        this.ended(found, { status: "cancelled", result: "null", error: JSON.stringify(error) }, now)
-      }
-    }
-    return this.get(id)
-  }
-
-  private ended({ isPending, seq }: Unfinished, { error, result, status }: FinalState, now: number): Ended {
+  /** The number of its end. */
+  end({ isPending, seq }: Unfinished, { error, result, status }: FinalState, now: number): number {
     const { tally } = this
     tally.ended += 1
     if (isPending) tally.pending -= 1
     else tally.running -= 1
     this.finish.run(seq, numberOfStatus(status), result, error, now, tally.ended)
-    return { seq, ended: tally.ended }
+    return tally.ended
   }
 }
 

@@ -3,20 +3,21 @@
  * the rules refuse is an answer; a fault undoes all of them. Runs in the storage worker and in tests; no Effect here.
  */
 import type { DatabaseSync } from "node:sqlite"
-import type { Idempotency } from "../../operations/Operation.ts"
+import type { Idempotency, OperationFault } from "../../operations/Operation.ts"
 import type { Workspace } from "../../provisioning/Inventory.ts"
 import { rollback } from "../rollback.ts"
 import {
   isChange,
   type OperationsCommand,
   type OperationsValue,
+  type StoredOperation,
   type SubmitOutcome,
   type WorkspaceOutcome
 } from "./commands.ts"
 import { JournalTable } from "./JournalTable.ts"
 import { OperationPages } from "./OperationPages.ts"
 import { OperationPruning } from "./OperationPruning.ts"
-import { OperationTable } from "./OperationTable.ts"
+import { type FinalState, OperationTable, type Unfinished } from "./OperationTable.ts"
 import { OutputTable } from "./OutputTable.ts"
 import { ServerTable } from "./ServerTable.ts"
 import { Tally } from "./Tally.ts"
@@ -79,7 +80,7 @@ export class OperationsTables {
       case "end":
         return changed(this.end(command))
       case "cancel":
-        return { tag: "operation", operation: operations.cancel(command.id, command.who, command.now) }
+        return { tag: "operation", operation: this.cancel(command) }
       case "get":
         return { tag: "operation", operation: operations.get(command.id) }
       case "list":
@@ -143,12 +144,29 @@ export class OperationsTables {
   }
 
   private end({ error, id, now, output, result, status }: Of<"end">): boolean {
-    const over = this.operations.end(id, { status, result, error }, now)
-    if (over === undefined) return false
-    if (output !== null) this.outputs.keep(over.seq, output)
-    this.outputs.ended(over.seq, over.ended)
-    this.journal.remove(over.seq)
+    const found = this.operations.unfinished(id)
+    if (found === undefined) return false
+    if (output !== null) this.outputs.keep(found.seq, output)
+    this.over(found, { status, result, error }, now)
     return true
+  }
+
+  /** One that waits has ended with it. */
+  private cancel({ id, now, who }: Of<"cancel">): StoredOperation | null {
+    const found = this.operations.unfinished(id)
+    if (found !== undefined) {
+      this.operations.wishCancelled(found, who, now)
+      if (found.isPending) {
+        const error: OperationFault = { code: "cancelled", message: `cancelled by ${who} before it began` }
+        this.over(found, { status: "cancelled", result: "null", error: JSON.stringify(error) }, now)
+      }
+    }
+    return this.operations.get(id)
+  }
+
+  private over(found: Unfinished, state: FinalState, now: number): void {
+    this.outputs.ended(found.seq, this.operations.end(found, state, now))
+    this.journal.remove(found.seq)
   }
 
   /** What comes after the end is of no use to anybody. */
