@@ -15,6 +15,7 @@ import * as loop from "./loop.ts"
 import { describeMachine } from "./machine.ts"
 import * as newEvent from "./newEvent.ts"
 import * as ndjson from "./ndjson.ts"
+import * as output from "./output.ts"
 import { crash, fuzz } from "./proofs.ts"
 import * as query from "./query.ts"
 import { builtFile } from "./servers.ts"
@@ -33,6 +34,7 @@ const paths: Readonly<Record<string, { readonly measure: () => Promise<ReadonlyA
   query,
   sse,
   action,
+  output,
   loop,
   startup,
   idle,

@@ -6,7 +6,7 @@
  * seen: readers are told the end, and `snapshot` gives the last one that was taken. Never: a read that stays unanswered.
  */
 import * as Effect from "effect/Effect"
-import { type KeptOutput, type LiveOutput, OutputLog, type OutputPart, readKept } from "./OutputLog.ts"
+import { buffersOf, type KeptOutput, type LiveOutput, OutputLog, type OutputPart, readKept } from "./OutputLog.ts"
 import type { FromWorker, ToWorker } from "./SpawnerProtocol.ts"
 
 /** What somebody waits for. */
@@ -46,7 +46,7 @@ export class LiveReads implements LiveOutput {
   receive(message: FromWorker): boolean {
     switch (message._tag) {
       case "Part":
-        this.#take(message.read)?.part(message.part)
+        this.#take(message.read)?.part({ ...message.part, free: () => free(message.part) })
         return false
       case "Kept":
         this.#kept = message.kept
@@ -88,4 +88,9 @@ export class LiveReads implements LiveOutput {
     this.#pending.delete(read)
     return pending
   }
+}
+
+/** What is transferred elsewhere is gone here; nothing of it is taken along. */
+const free = ({ segments }: OutputPart): void => {
+  for (const buffer of buffersOf(segments)) buffer.transfer(0)
 }

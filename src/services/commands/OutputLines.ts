@@ -41,6 +41,7 @@ export const readLines = Effect.fnUntraced(function* (live: LiveOutput, reader: 
       if (stream === "stdout") yield* Effect.forEach(cutter.push(bytes), onLine, { discard: true })
       from = offset + bytes.length
     }
+    part.free?.()
     yield* goTo(part.next)
     from = part.next
   } while (!part.ended)

@@ -18,7 +18,7 @@ import { Readable } from "node:stream"
 import { parentPort, workerData } from "node:worker_threads"
 import { LiveWaits } from "./LiveWaits.ts"
 import { OutputCollector } from "./OutputCollector.ts"
-import type { OutputSegment, OutputStream } from "./OutputLog.ts"
+import { buffersOf, type OutputSegment, type OutputStream } from "./OutputLog.ts"
 import { toText } from "./OutputText.ts"
 import { closePipe, closePipes, type Pipe, takePipe } from "./Pipes.ts"
 import { loadPosixSpawn } from "./posixSpawn.ts"
@@ -44,13 +44,10 @@ const children = new Map<number, number>()
 /** Each read of a pipe fills it anew, and has been dealt with when the next comes: a flood makes no garbage. */
 const buffer = Buffer.allocUnsafeSlow(65_536)
 
+/** The memory of segments is handed over and not copied. */
 const post = (message: FromWorker, given: ReadonlyArray<OutputSegment> = []) => {
-  // Segments lie side by side in few buffers, which are handed over and not copied.
-  const buffers = new Set(given.map(({ bytes }) => bytes.buffer))
-  port.postMessage(message, [...buffers].filter(isTransferable))
+  port.postMessage(message, buffersOf(given))
 }
-
-const isTransferable = (memory: ArrayBufferLike) => memory instanceof ArrayBuffer
 
 const settle = (id: number, command: Command) => {
   if (command.settled) return

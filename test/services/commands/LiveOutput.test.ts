@@ -47,14 +47,21 @@ const follow = Effect.fnUntraced(function* (live: LiveOutput, first = 0) {
   }
 })
 
-/** A command that does a step each time the test lets it: steps are lines of sh, `go` lets the next begin. */
+/**
+ * A command that does a step, in sh, each time the test lets it: `go` lets the next begin. Each has a gate of its own, or
+ * one could slip through with the writer of the one before.
+ */
 const stepwise = Effect.fnUntraced(function* (steps: ReadonlyArray<string>, live = wide) {
   const folder = yield* temporaryFolder
   const spawner = yield* SpawnerWorker.make()
   const run = (other: string) => Effect.scoped(Effect.flatMap(spawner.spawn(script(other)), finished))
-  yield* run(`mkfifo ${folder}/gate`)
-  const command = yield* spawner.spawn(script(steps.join(`\nread line <${folder}/gate\n`), { live }))
-  return { command, live: liveOf(command), go: run(`echo >${folder}/gate`) }
+  const gates = steps.slice(1).map((_, n) => `${folder}/gate${n}`)
+  yield* run(`mkfifo ${gates.join(" ")}`)
+  const text = steps.map((step, n) => (n === 0 ? step : `read line <${gates[n - 1]}\n${step}`)).join("\n")
+  const command = yield* spawner.spawn(script(text, { live }))
+  let next = 0
+  const go = Effect.suspend(() => run(`echo >${gates[next++]}`))
+  return { command, live: liveOf(command), go }
 })
 
 describe("a command's live output", () => {
@@ -103,6 +110,17 @@ describe("a command's live output", () => {
     Effect.gen(function* () {
       const { live } = yield* begin("exit 0")
       assert.deepStrictEqual(yield* live.read(0, readMax), { segments: [], next: 0, bytes: 0, ended: true })
+    })
+  )
+
+  it.live("gives memory back to whoever has done with a part, and to nobody else", () =>
+    Effect.gen(function* () {
+      const { live } = yield* begin("printf abc; sleep 60")
+      const [first, second] = yield* Effect.all([live.read(0, readMax), live.read(0, readMax)])
+      first.free?.()
+      assert.strictEqual(first.segments[0]?.bytes.length, 0)
+      assert.strictEqual(textOf(second.segments), "abc")
+      assert.strictEqual(textOf((yield* live.read(0, readMax)).segments), "abc")
     })
   )
 
@@ -162,19 +180,16 @@ describe("a command's live output", () => {
 
   it.live("goes on behind the end of the command's own process until the output is taken", () =>
     Effect.gen(function* () {
-      const folder = yield* temporaryFolder
-      const { command, live, run } = yield* begin(
-        `mkfifo ${folder}/gate; (read line <${folder}/gate; echo late; read line <${folder}/gate; echo too late) & echo hi`
-      )
+      const { command, go, live } = yield* stepwise(["(echo hi", "echo late", "echo too late) &"])
       yield* command.exit
       assert.strictEqual(textOf((yield* live.read(0, readMax)).segments), "hi\n")
       const late = yield* Effect.forkChild(live.read(3, readMax), { startImmediately: true })
-      yield* run(`echo >${folder}/gate`)
+      yield* go
       assert.strictEqual(textOf((yield* Fiber.join(late)).segments), "late\n")
       const end = yield* Effect.forkChild(live.read(8, readMax), { startImmediately: true })
       yield* command.closeOutput
       assert.deepStrictEqual(yield* Fiber.join(end), { segments: [], next: 8, bytes: 8, ended: true })
-      yield* run(`echo >${folder}/gate`)
+      yield* go
       assert.strictEqual((yield* live.snapshot).bytes, 8)
     })
   )
