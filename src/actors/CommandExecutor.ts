@@ -289,7 +289,7 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
       Effect.andThen(stop, Effect.interruptible(Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopWait)))
     )
 
-    return Executor.of({ run, report, stop })
+    return Executor.of({ run, report, stop, stopping: Deferred.await(stopping) })
   })
 )
 

@@ -157,5 +157,7 @@ export class Executor extends Context.Service<
     readonly report: Effect.Effect<ExecutorReport>
     /** Begins to end: every command gets TERM, then KILL, and answers; whoever waits or comes is refused. */
     readonly stop: Effect.Effect<void>
+    /** Completes when that has begun. */
+    readonly stopping: Effect.Effect<void>
   }
 >()("systemapi/services/commands/Executor") {}

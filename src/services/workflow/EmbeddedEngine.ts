@@ -64,6 +64,12 @@ export interface EmbeddedEngine {
   readonly begin: (executionId: string, name: string, process: ProcessMark | null) => Effect.Effect<void>
   /** Completes when the run of this execution has seen again all that an earlier daemon has done of it. */
   readonly replayed: (executionId: string) => Effect.Effect<void>
+  readonly hasReplayed: (executionId: string) => boolean
+  readonly isUndoing: (executionId: string) => boolean
+  /** Ends this execution when it waits next, or at once where it waits; also one that has yet to begin. */
+  readonly interrupt: (executionId: string) => Effect.Effect<void>
+  /** Completes when this execution waits for something that is beyond this daemon's life. */
+  readonly parked: (executionId: string) => Effect.Effect<void>
   /** It has ended, and that is known elsewhere. */
   readonly forget: (executionId: string) => void
   /** Begins no activity any more. */
@@ -80,6 +86,9 @@ export const makeEmbeddedEngine = Effect.fnUntraced(function* ({
   const workflows = new Map<string, Registered>()
   const executions = new Map<string, Execution>()
   const runs = WorkflowEngine.makeDeferredState()
+  /** Asked for before their journal was read. */
+  const interruptedEarly = new Set<string>()
+  const halting = yield* Deferred.make<void>()
   let halted = false
 
   /** Also where nothing can be interrupted; whoever has to give up ends as if it had been. */
@@ -176,7 +185,8 @@ export const makeEmbeddedEngine = Effect.fnUntraced(function* ({
       if (Exit.isFailure(exit)) execution.outcome = exit.cause
     }
     executions.set(id, execution)
-    yield* resume(execution)
+    if (interruptedEarly.delete(id)) yield* interrupt(execution)
+    else yield* resume(execution)
     return execution
   })
 
@@ -205,11 +215,7 @@ export const makeEmbeddedEngine = Effect.fnUntraced(function* ({
   })
 
   /** Runs the activity and notes how it ended. It belongs to the engine: a run that is preempted is no end of it. */
-  const begin = (
-    execution: Execution,
-    activity: Activity.Any,
-    key: string
-  ): Effect.Effect<Fiber.Fiber<Result>> => {
+  const begin = (execution: Execution, activity: Activity.Any, key: string): Effect.Effect<Fiber.Fiber<Result>> => {
     const instance = WorkflowInstance.initial(execution.registered.workflow, execution.id)
     instance.interrupted = execution.instance.interrupted
     const policy = Context.get(activity.annotations, Unrun)
@@ -217,27 +223,27 @@ export const makeEmbeddedEngine = Effect.fnUntraced(function* ({
     const body: Effect.Effect<unknown, unknown, WorkflowEngine.WorkflowInstance> = isSleep
       ? Effect.raceFirst(
           activity.executeEncoded,
-          Effect.andThen(Deferred.await(execution.interruption), Workflow.suspend(instance))
+          Effect.andThen(
+            Effect.raceFirst(Deferred.await(execution.interruption), Deferred.await(halting)),
+            Workflow.suspend(instance)
+          )
         )
       : activity.executeEncoded
-    const told = Effect.matchCauseEffect(
-      Effect.provideService(Workflow.intoResult(body), WorkflowInstance, instance),
-      {
-        onSuccess: (result): Effect.Effect<Result> =>
-          result._tag === "Complete" ? Effect.as(noteExit(execution, key, result.exit), result) : Effect.succeed(result),
-        onFailure: (cause) => {
-          const entry = execution.journal.get(key)
-          const interrupted = policy?.interrupted
-          if (halted || entry === undefined || interrupted === undefined || interrupted === null) {
-            return Effect.failCause(cause)
-          }
-          // It was ended in its midst, and that is how it ended: after a restart too.
-          return Effect.flatMap(interrupted(entry), (exit) =>
-            Effect.andThen(noteExit(execution, key, exit), Effect.failCause(cause))
-          )
+    const told = Effect.matchCauseEffect(Effect.provideService(Workflow.intoResult(body), WorkflowInstance, instance), {
+      onSuccess: (result): Effect.Effect<Result> =>
+        result._tag === "Complete" ? Effect.as(noteExit(execution, key, result.exit), result) : Effect.succeed(result),
+      onFailure: (cause) => {
+        const entry = execution.journal.get(key)
+        const interrupted = policy?.interrupted
+        if (halted || entry === undefined || interrupted === undefined || interrupted === null) {
+          return Effect.failCause(cause)
         }
+        // It was ended in its midst, and that is how it ended: after a restart too.
+        return Effect.flatMap(interrupted(entry), (exit) =>
+          Effect.andThen(noteExit(execution, key, exit), Effect.failCause(cause))
+        )
       }
-    )
+    })
     return Effect.uninterruptible(told).pipe(
       Effect.ensuring(Effect.sync(() => execution.inFlight.delete(key))),
       Effect.forkIn(scope, { startImmediately: true }),
@@ -269,8 +275,8 @@ export const makeEmbeddedEngine = Effect.fnUntraced(function* ({
       return new Workflow.Complete({ exit })
     }
     if (isBarred(execution)) {
-      const answers = policy !== undefined && execution.outcome === undefined
-      return answers ? new Workflow.Complete({ exit: policy.barred }) : new Workflow.Suspended({})
+      if (policy === undefined || execution.outcome !== undefined) return new Workflow.Suspended({})
+      if (policy.barred !== null) return new Workflow.Complete({ exit: policy.barred })
     }
     if (halted) {
       if (execution.undoing) execution.cutShort = true
@@ -280,6 +286,15 @@ export const makeEmbeddedEngine = Effect.fnUntraced(function* ({
       Effect.flatMap(begin(execution, activity, key), (fiber) => restore(joined(execution, fiber)))
     )
   })
+
+  const parked = (executionId: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const fiber = executions.get(executionId)?.fiber
+      if (fiber === undefined) return Effect.void
+      return Effect.flatMap(Fiber.await(fiber), (exit) =>
+        Exit.isSuccess(exit) && exit.value._tag === "Complete" ? Effect.never : Effect.void
+      )
+    })
 
   const known = (executionId: string) => {
     const execution = executions.get(executionId)
@@ -375,13 +390,28 @@ export const makeEmbeddedEngine = Effect.fnUntraced(function* ({
   return {
     engine,
     begin: (executionId, name, process) =>
-      withKnown(executionId, (execution) =>
-        note(execution, activityKey(execution, name, 1), { exit: null, process })
-      ),
+      withKnown(executionId, (execution) => note(execution, activityKey(execution, name, 1), { exit: null, process })),
     replayed: (executionId) => withKnown(executionId, ({ journal }) => Deferred.await(journal.replayed)),
-    forget: (executionId) => void executions.delete(executionId),
-    halt: Effect.sync(() => {
+    hasReplayed: (executionId) => {
+      const execution = executions.get(executionId)
+      return execution !== undefined && Deferred.isDoneUnsafe(execution.journal.replayed)
+    },
+    isUndoing: (executionId) => executions.get(executionId)?.undoing === true,
+    interrupt: (executionId) =>
+      Effect.suspend(() => {
+        const execution = executions.get(executionId)
+        if (execution !== undefined) return interrupt(execution)
+        interruptedEarly.add(executionId)
+        return Effect.void
+      }),
+    parked,
+    forget: (executionId) => {
+      executions.delete(executionId)
+      interruptedEarly.delete(executionId)
+    },
+    halt: Effect.suspend(() => {
       halted = true
+      return Deferred.succeed(halting, undefined)
     })
   }
 })

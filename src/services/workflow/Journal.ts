@@ -20,10 +20,7 @@ const again = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.spac
 /** Asks the store until it answers. Told once: what lasts is told by the store's own health. */
 export const insistently = <A>(ask: Effect.Effect<A, OperationsUnavailable>): Effect.Effect<A> =>
   Effect.catch(ask, (error) =>
-    Effect.andThen(
-      Effect.logWarning(`${error.message}; trying again`),
-      Effect.orDie(Effect.retry(ask, again))
-    )
+    Effect.andThen(Effect.logWarning(`${error.message}; trying again`), Effect.orDie(Effect.retry(ask, again)))
   )
 
 /** One line of it. */

@@ -13,8 +13,8 @@ export type EncodedExit = Exit.Exit<Json, Json>
 export interface UnrunPolicy {
   /** It had begun and not ended when the daemon was ended, or when its fiber was; null: it may run again. */
   readonly interrupted: ((entry: Entry) => Effect.Effect<EncodedExit>) | null
-  /** The execution was interrupted before it began. */
-  readonly barred: EncodedExit
+  /** The execution was interrupted before it began; null: it begins all the same. */
+  readonly barred: EncodedExit | null
 }
 
 export const Unrun: Context.Reference<UnrunPolicy | undefined> = Context.Reference<UnrunPolicy | undefined>(

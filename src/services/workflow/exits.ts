@@ -9,10 +9,7 @@ export interface ExitCodec {
 }
 
 /** What cannot be encoded is a bug of whoever ended so. */
-export const exitCodec = <A, E>(
-  success: Schema.Codec<A, unknown>,
-  failure: Schema.Codec<E, unknown>
-): ExitCodec => {
+export const exitCodec = <A, E>(success: Schema.Codec<A, unknown>, failure: Schema.Codec<E, unknown>): ExitCodec => {
   const codec = Schema.toCodecJson(Schema.Exit(success, failure, Schema.Defect()))
   const encode = Schema.encodeUnknownEffect(codec)
   const decode = Schema.decodeUnknownEffect(codec)
