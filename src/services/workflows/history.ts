@@ -14,7 +14,8 @@ import { membersOf, partsOf } from "./stepTasks.ts"
 import type { PlannedStep, WorkflowInput } from "./WorkflowInput.ts"
 
 export interface Child {
-  readonly id: string
+  /** Null: it could not even be asked for. */
+  readonly id: string | null
   readonly status: OperationStatus
   readonly error: OperationFault | null
   /** What later steps may refer to. */

@@ -13,7 +13,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
+import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import { childId } from "../operations/childId.ts"
 import { isFinal, type Json, type Operation, OperationFailed } from "../operations/Operation.ts"
@@ -39,6 +39,8 @@ export interface WorkflowServices {
 type Change =
   | { readonly _tag: "ended"; readonly name: string; readonly child: Child }
   | { readonly _tag: "cancelled"; readonly at: number }
+  /** It runs, from before a restart, and was not waited for because the whole is cancelled. */
+  | { readonly _tag: "barred"; readonly name: string; readonly at: number }
   | { readonly _tag: "broken"; readonly cause: Cause.Cause<never> }
 
 /** Timers are set anew now and then: a clock that was set has been noticed by then. */
@@ -77,7 +79,14 @@ const run = Effect.fnUntraced(function* (
   const startedAt = operation.startedAt ?? (yield* Clock.currentTimeMillis)
   let cancelledAt = operation.cancelRequestedAt
   const plannedSteps = new Map(input.steps.map((step) => [step.name, step]))
-  const changes = yield* Queue.unbounded<Change>()
+  /** What has changed since it was last looked at; open while there is something. Who waits takes nothing, and so loses nothing. */
+  const changes: Array<Change> = []
+  const changed = Latch.makeUnsafe(false)
+  const change = (one: Change) =>
+    Effect.sync(() => {
+      changes.push(one)
+      changed.openUnsafe()
+    })
   /** Completes when nothing goes forward any more. */
   const stopped = Deferred.makeUnsafe<void>()
   const attached = new Set<string>()
@@ -97,17 +106,23 @@ const run = Effect.fnUntraced(function* (
   const history = historyOf(operation.id, input, children)
   const names = new Map([...history].map(([name, { id }]) => [id, name]))
   for (const child of children) {
+    const { input: given, kind, name: of } = child
     const name = names.get(child.id)
     const step = name === undefined ? undefined : plannedSteps.get(stepOf(name))
     if (name === undefined || step === undefined || !isFinal(child.status)) continue
     history.set(name, childOf(step, child, { left: yield* isLeft(step, child) }))
+    // What ended before a restart is asked for as it was then: the journal has its answer, and wants to be heard.
+    attached.add(name)
+    yield* Effect.forkScoped(Effect.ignore(context.child(name, { kind, name: of, input: given }, { keep: true })))
   }
 
-  const attach = Effect.fnUntraced(function* (ask: Ask, step: PlannedStep, now: number) {
+  const attach = Effect.fnUntraced(function* (ask: Ask, step: PlannedStep, now: number, isStopped: boolean) {
     attached.add(ask.name)
-    const id = childId(operation.id, ask.name)
-    const begun: Child = history.get(ask.name) ?? { ...unended, id, createdAt: now }
+    const known = history.get(ask.name)
+    const begun: Child = known ?? { ...unended, id: childId(operation.id, ask.name), createdAt: now }
     history.set(ask.name, begun)
+    // Once it is stopped, what runs is still waited for: it may have been done.
+    const keep = !ask.forward || isStopped
     let late = false
     const tooLate = (child: Operation) =>
       Effect.gen(function* () {
@@ -117,7 +132,7 @@ const run = Effect.fnUntraced(function* (
         late = true
       })
     const asked = context.child(ask.name, ask.task(), {
-      keep: !ask.forward,
+      keep,
       ...(ask.forward ? { cancelWhen: (child) => Effect.raceFirst(Deferred.await(stopped), tooLate(child)) } : {})
     })
     const ended = Effect.matchCauseEffect(asked, {
@@ -136,19 +151,21 @@ const run = Effect.fnUntraced(function* (
         // It could not even be asked for.
         return Effect.map(Clock.currentTimeMillis, (endedAt): Change => {
           const { code, details, message } = fault.value
+          if (code === "cancelled" && !keep && known !== undefined)
+            return { _tag: "barred", name: ask.name, at: endedAt }
           const error = { code, message, ...(details === undefined ? {} : { details }) }
           const status = code === "cancelled" ? "cancelled" : "failed"
-          return { _tag: "ended", name: ask.name, child: { ...begun, status, error, endedAt } }
+          return { _tag: "ended", name: ask.name, child: { ...begun, id: null, status, error, endedAt } }
         })
       }
     })
-    yield* Effect.forkScoped(Effect.flatMap(ended, (change) => Queue.offer(changes, change)))
+    yield* Effect.forkScoped(Effect.flatMap(ended, change))
   })
 
   yield* Effect.forkScoped(
     Effect.andThen(
       context.cancelled,
-      Effect.flatMap(Clock.currentTimeMillis, (at) => Queue.offer(changes, { _tag: "cancelled", at }))
+      Effect.flatMap(Clock.currentTimeMillis, (at) => change({ _tag: "cancelled", at }))
     )
   )
 
@@ -169,16 +186,19 @@ const run = Effect.fnUntraced(function* (
     const fresh = decision.asks.filter(({ name }) => !attached.has(name))
     for (const ask of fresh) {
       const step = plannedSteps.get(ask.step)
-      if (step !== undefined) yield* attach(ask, step, now)
+      if (step !== undefined) yield* attach(ask, step, now, decision.stop !== undefined)
     }
     if (fresh.length > 0) continue
     if (decision.ended) return yield* outcome(input, decision, states, history)
     const waitMs = Math.min(Math.max((decision.wakeAt ?? Infinity) - now, 1), sleepMaxMs)
-    const first = yield* Effect.timeoutOption(Queue.take(changes), Duration.millis(waitMs))
-    for (const change of [...Option.toArray(first), ...(yield* Queue.clear(changes))]) {
-      if (change._tag === "broken") return yield* Effect.failCause(change.cause)
-      if (change._tag === "ended") history.set(change.name, change.child)
-      else cancelledAt ??= change.at
+    const passed = Effect.timeoutOption(changed.await, Duration.millis(waitMs))
+    yield* Effect.raceFirst(passed, context.untilStop)
+    changed.closeUnsafe()
+    for (const one of changes.splice(0)) {
+      if (one._tag === "broken") return yield* Effect.failCause(one.cause)
+      if (one._tag === "ended") history.set(one.name, one.child)
+      else cancelledAt ??= one.at
+      if (one._tag === "barred") attached.delete(one.name)
     }
   }
 })

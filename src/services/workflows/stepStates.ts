@@ -68,7 +68,7 @@ const stepState = (
     name: forward.step.name,
     status,
     attempt: forward.parts.reduce((most, part) => ("attempt" in part ? Math.max(most, part.attempt) : most), 0),
-    operation_ids: children.map(({ id }) => id),
+    operation_ids: children.flatMap(({ id }) => id ?? []),
     started_at:
       children.length === 0 ? null : children.reduce((first, { createdAt }) => Math.min(first, createdAt), Infinity),
     ended_at:

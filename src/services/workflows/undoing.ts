@@ -63,7 +63,7 @@ const ofTry = (
 
 /** What removes the row that a create has left. */
 export const leftover = (step: PlannedStep, child: Child): Task =>
-  removalOf(removing(step) ?? "server.delete", leftoverId(step, child.id))
+  removalOf(removing(step) ?? "server.delete", leftoverId(step, child.id ?? ""))
 
 /** Its id comes from the operation's. */
 export const leftoverId = (step: PlannedStep, operation: string): string =>
