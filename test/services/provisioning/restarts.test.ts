@@ -172,4 +172,28 @@ describe("a server", () => {
       assert.deepStrictEqual(yield* rows(world), [])
     })
   )
+
+  it.effect("is left alone by one that says again how it failed, when another has it by then", () =>
+    Effect.gen(function* () {
+      const world = yield* makeWorld({
+        ...cli,
+        command: ({ argv }) =>
+          Effect.succeed(
+            argv.includes("delete")
+              ? ran("", { exit: { _tag: "Exited", code: 1 } })
+              : ran('{"server_id":"upc-1","ip_address":"192.0.2.1"}\n')
+          )
+      })
+      yield* world.run(create)
+      assert.strictEqual((yield* world.fails(removal)).code, "command_failed")
+      assert.strictEqual((yield* rows(world))[0]?.[2], "failed")
+      const other = { ...removal, id: "op-3" }
+      assert.isTrue(yield* world.killed(5, world.run(other)))
+      const held = yield* world.inventory.server("upc-1")
+      assert.deepInclude(held, { status: "deleting", operation: "op-3" })
+      // As if its end had not been written down.
+      yield* world.fails(removal)
+      assert.deepStrictEqual(yield* world.inventory.server("upc-1"), held)
+    })
+  )
 })
