@@ -42,7 +42,12 @@ const make = Effect.gen(function* () {
     server: (id) => Effect.map(servers(id), ([server]) => server ?? null),
     addServer: (server) =>
       added({ tag: "add-server", server }, `server ${server.hostname} in workspace ${server.workspace}`),
-    changeServer: (id, change, now) => changed({ tag: "change-server", id, change, now }),
+    changeServer: (id, change, now) =>
+      Effect.flatMap(ask({ tag: "change-server", id, change, now }, "renamed"), ({ outcome }) =>
+        outcome === "there"
+          ? Effect.fail(new AlreadyProvisioned({ what: `server ${change.id ?? id}` }))
+          : Effect.succeed(outcome === "changed")
+      ),
     removeServer: (id) => changed({ tag: "remove-server", id }),
     taskservs: taskservs(null),
     taskserv: (id) => Effect.map(taskservs(id), ([taskserv]) => taskserv ?? null),

@@ -108,7 +108,7 @@ export class OperationsTables {
       case "add-server":
         return { tag: "added", outcome: this.servers.add(command.server) }
       case "change-server":
-        return changed(this.servers.change(command.id, command.change, command.now))
+        return { tag: "renamed", outcome: this.servers.change(command.id, command.change, command.now) }
       case "remove-server":
         return changed(this.servers.remove(command.id))
       case "taskservs":

@@ -5,7 +5,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import type { Server } from "../../provisioning/Inventory.ts"
 import { namesOf, numberOf, textOf, textOrNone } from "../columns.ts"
-import type { AddOutcome, ServerChange } from "./commands.ts"
+import type { AddOutcome, RenameOutcome, ServerChange } from "./commands.ts"
 import { provisionStatusOf, type Row } from "./rows.ts"
 import type { WorkspaceTable } from "./WorkspaceTable.ts"
 
@@ -34,7 +34,7 @@ export class ServerTable {
     )
     this.count = db.prepare(`SELECT count(*) AS n FROM servers`)
     this.update = db.prepare(
-      `UPDATE servers SET zone = ?2, ip_address = ?3, status = ?4, operation = ?5, updated_at = ?6 WHERE id = ?1`
+      `UPDATE servers SET zone = ?2, ip_address = ?3, status = ?4, operation = ?5, updated_at = ?6, id = ?7 WHERE id = ?1`
     )
     this.delete = db.prepare(`DELETE FROM servers WHERE id = ?`)
   }
@@ -57,12 +57,13 @@ export class ServerTable {
     return "added"
   }
 
-  change(id: string, change: ServerChange, now: number): boolean {
+  change(id: string, change: ServerChange, now: number): RenameOutcome {
     const [before] = this.read(id)
-    if (before === undefined) return false
-    const { ipAddress, operation, status, zone } = { ...before, ...change }
-    this.update.run(id, zone, ipAddress, status, operation, now)
-    return true
+    if (before === undefined) return "none"
+    const after = { ...before, ...change }
+    if (after.id !== id && this.one.get(after.id) !== undefined) return "there"
+    this.update.run(id, after.zone, after.ipAddress, after.status, after.operation, now, after.id)
+    return "changed"
   }
 
   remove(id: string): boolean {

@@ -33,7 +33,7 @@ export interface StoredOutput {
   readonly segments: Uint8Array
 }
 
-export type ServerChange = Partial<Pick<Server, "ipAddress" | "status" | "operation" | "zone">>
+export type ServerChange = Partial<Pick<Server, "id" | "ipAddress" | "status" | "operation" | "zone">>
 
 export type TaskservChange = Partial<Pick<Taskserv, "status" | "operation">>
 
@@ -86,6 +86,9 @@ export type SubmitOutcome =
 /** `full`: as many are kept as may be. */
 export type AddOutcome = "added" | "there" | "full"
 
+/** `there`: another has the id that it was to take. */
+export type RenameOutcome = "changed" | "none" | "there"
+
 export type WorkspaceOutcome =
   | { readonly _tag: "made"; readonly workspace: Workspace; readonly replayed: boolean }
   | { readonly _tag: "there" | "full" | "conflict" }
@@ -94,6 +97,7 @@ export type OperationsValue =
   | { readonly tag: "submit"; readonly outcome: SubmitOutcome }
   /** Whether there was something to change. */
   | { readonly tag: "changed"; readonly changed: boolean }
+  | { readonly tag: "renamed"; readonly outcome: RenameOutcome }
   | { readonly tag: "operation"; readonly operation: StoredOperation | null }
   /** `cut`: there are more, which were left out for their size. */
   | { readonly tag: "operations"; readonly operations: ReadonlyArray<StoredOperation>; readonly cut: boolean }
@@ -136,11 +140,12 @@ export const ofNothing = ({ tag }: OperationsCommand): OperationsValue | undefin
     case "end":
     case "note":
     case "keep-output":
-    case "change-server":
     case "remove-server":
     case "change-taskserv":
     case "remove-taskserv":
       return nothing
+    case "change-server":
+      return { tag: "renamed", outcome: "none" }
     case "get":
     case "cancel":
       return { tag: "operation", operation: null }
