@@ -4,7 +4,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { LiveOutput } from "../commands/OutputLog.ts"
-import type { NewOperation, Operation, OperationStatus } from "./Operation.ts"
+import type { FinalStatus, NewOperation, Operation, OperationStatus } from "./Operation.ts"
 
 /** No operation has this id: none ever had, or it ended so long ago that it is not kept. */
 export class OperationNotFound extends Schema.TaggedError<OperationNotFound>()("OperationNotFound", {
@@ -63,11 +63,7 @@ export interface OperationQuery {
 export interface OperationCounts {
   readonly pending: number
   readonly running: number
-  /** Those that have ended and are kept. */
-  readonly completed: number
-  readonly failed: number
-  readonly cancelled: number
-  /** All of the above. */
+  /** Kept, whatever their status. */
   readonly total: number
   /** Of kept output. */
   readonly outputBytes: number
@@ -100,5 +96,7 @@ export class Operations extends Context.Service<
     /** What it has written: live while it runs, what was kept of it afterwards. */
     readonly output: (id: string) => Effect.Effect<LiveOutput, OperationNotFound | OperationsUnavailable>
     readonly counts: Effect.Effect<OperationCounts, OperationsUnavailable>
+    /** How many have ended so since the daemon's start. */
+    readonly endings: () => Readonly<Record<FinalStatus, number>>
   }
 >()("systemapi/services/operations/Operations") {}

@@ -9,7 +9,7 @@ import type { Outcome } from "../../../src/services/auth/Authenticator.ts"
 import { type Operations, OperationsUnavailable } from "../../../src/services/operations/Operations.ts"
 import { admitted, makeTestEdge, stranger, user } from "../edge/support.ts"
 
-const counts = { pending: 2, running: 3, completed: 30, failed: 5, cancelled: 2, total: 42, outputBytes: 1000 }
+const counts = { pending: 2, running: 3, total: 42, outputBytes: 1000 }
 
 interface Given {
   readonly degraded?: string

@@ -5,32 +5,40 @@ import * as TestClock from "effect/testing/TestClock"
 import { operationSamples } from "../../../src/http/system/operationSamplers.ts"
 import { OperationsUnavailable } from "../../../src/services/operations/Operations.ts"
 
+const endings = () => ({ completed: 5, failed: 6, cancelled: 7 })
+
+const ended = [
+  ["systemapi_operations_ended_total", "completed", "counter", 5],
+  ["systemapi_operations_ended_total", "failed", "counter", 6],
+  ["systemapi_operations_ended_total", "cancelled", "counter", 7]
+]
+
+const shown = (samples: Effect.Success<ReturnType<typeof operationSamples>>) =>
+  samples.map(({ kind, labels, name, value }) => [name, labels?.["status"], kind, value])
+
 describe("metrics of operations", () => {
-  it.effect("tell how many there are, by status, and what is kept of their output", () =>
+  it.effect("tell how many there are and have ended, and what is kept of their output", () =>
     Effect.gen(function* () {
-      const counts = { pending: 1, running: 2, completed: 3, failed: 4, cancelled: 5, total: 15, outputBytes: 6 }
-      const samples = yield* operationSamples({ counts: Effect.succeed(counts) })
-      assert.deepStrictEqual(
-        samples.map(({ labels, name, value }) => [name, labels?.["status"], value]),
-        [
-          ["systemapi_operations", "pending", 1],
-          ["systemapi_operations", "running", 2],
-          ["systemapi_operations", "completed", 3],
-          ["systemapi_operations", "failed", 4],
-          ["systemapi_operations", "cancelled", 5],
-          ["systemapi_operations_output_bytes", undefined, 6]
-        ]
-      )
+      const counts = Effect.succeed({ pending: 1, running: 2, total: 3, outputBytes: 4 })
+      assert.deepStrictEqual(shown(yield* operationSamples({ counts, endings })), [
+        ["systemapi_operations_pending", undefined, undefined, 1],
+        ["systemapi_operations_running", undefined, undefined, 2],
+        ["systemapi_operations_kept", undefined, undefined, 3],
+        ["systemapi_operations_output_bytes", undefined, undefined, 4],
+        ...ended
+      ])
     })
   )
 
-  it.effect("are left out where the store does not answer", () =>
+  it.effect("leave out what the store does not answer", () =>
     Effect.gen(function* () {
       const down = Effect.fail(new OperationsUnavailable({ reason: "gone", full: false }))
-      assert.deepStrictEqual(yield* operationSamples({ counts: down }), [])
-      const hanging = yield* Effect.forkChild(operationSamples({ counts: Effect.never }), { startImmediately: true })
+      assert.deepStrictEqual(shown(yield* operationSamples({ counts: down, endings })), ended)
+      const hanging = yield* Effect.forkChild(operationSamples({ counts: Effect.never, endings }), {
+        startImmediately: true
+      })
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(yield* Fiber.join(hanging), [])
+      assert.deepStrictEqual(shown(yield* Fiber.join(hanging)), ended)
     })
   )
 })
