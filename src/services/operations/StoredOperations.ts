@@ -9,6 +9,9 @@ import { IdempotencyConflict, type OperationsUnavailable, type Submitted, TooMan
 import { type JournalEntry, OperationStore } from "./OperationStore.ts"
 import { toKeptOutput, toStoredOutput } from "./outputBytes.ts"
 
+/** Every step of the largest workflow, tried again a few times, each. */
+const childrenMax = 10_000
+
 /** When somebody may have ended, or not; asking costs little. */
 const retryAfterSeconds = 5
 
@@ -69,6 +72,8 @@ const make = Effect.gen(function* () {
       read((before, limit) => ({ tag: "list", query: { ...query, before, limit } }), query.before, query.limit),
     unfinished: (after, limit) =>
       read((beyond, left) => ({ tag: "unfinished", after: beyond ?? 0, limit: left }), after, limit),
+    children: (parent) =>
+      read((after, limit) => ({ tag: "children", parent, after: after ?? 0, limit }), null, childrenMax),
     counts: Effect.map(ask({ tag: "counts" }, "counts"), ({ counts }) => counts),
     journal: (operation) =>
       Effect.map(ask({ tag: "journal", operation }, "journal"), ({ entries }) => entries.map(toEntry)),

@@ -42,6 +42,8 @@ export const pageSql = ({ kind, order, statuses, who }: Shape): string => {
   return `SELECT ${operationColumns} FROM operations WHERE seq IN (${merged}) ORDER BY seq ${order}`
 }
 
+const childrenSql = `SELECT ${operationColumns} FROM operations WHERE parent = ? AND seq > ? ORDER BY seq LIMIT ?`
+
 export class OperationPages {
   private readonly db: DatabaseSync
   /** By their text, of which there are as many as sets of statuses and filters. */
@@ -62,14 +64,21 @@ export class OperationPages {
     return this.read({ statuses, kind: null, who: null, beyond: after, order: "ASC", limit })
   }
 
+  children(parent: string, after: number, limit: number): OperationPage {
+    return this.page(childrenSql, [parent, after, limit])
+  }
+
   private read({ beyond, limit, ...shape }: Selection): OperationPage {
     if (shape.statuses.length === 0 || limit <= 0) return { operations: [], cut: false }
     const { kind, statuses, who } = shape
     const values = [...(who === null ? [] : [who]), ...(kind === null ? [] : [kind]), beyond]
-    const statement = this.prepared(pageSql(shape))
+    return this.page(pageSql(shape), [...statuses.flatMap(() => values), limit])
+  }
+
+  private page(sql: string, values: ReadonlyArray<string | number>): OperationPage {
     const operations: Array<StoredOperation> = []
     let text = 0
-    for (const row of statement.iterate(...statuses.flatMap(() => values), limit)) {
+    for (const row of this.prepared(sql).iterate(...values)) {
       const operation = toOperation(row)
       text += operation.input.length + operation.result.length
       if (text > pageTextMax && operations.length > 0) return { operations, cut: true }

@@ -28,6 +28,7 @@ export const operationsSchema: ReadonlyArray<string> = [
   CREATE INDEX operations_kind ON operations (kind, status, seq);
   CREATE INDEX operations_who ON operations (who, status, seq);
   CREATE INDEX operations_who_kind ON operations (who, kind, status, seq);
+  CREATE INDEX operations_parent ON operations (parent, seq) WHERE parent IS NOT NULL;
   CREATE INDEX operations_ended ON operations (ended) WHERE ended IS NOT NULL;
 
   CREATE TABLE journal (

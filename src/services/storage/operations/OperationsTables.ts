@@ -87,9 +87,11 @@ export class OperationsTables {
         return { tag: "operations", ...this.pages.list(command.query) }
       case "unfinished":
         return { tag: "operations", ...this.pages.unfinished(command.after, command.limit) }
+      case "children":
+        return { tag: "operations", ...this.pages.children(command.parent, command.after, command.limit) }
       case "counts": {
-        const { pending, running, total } = this.tally
-        return { tag: "counts", counts: { pending, running, total } }
+        const { outputBytes, pending, running, total } = this.tally
+        return { tag: "counts", counts: { pending, running, total, outputBytes } }
       }
       case "journal":
         return { tag: "journal", entries: this.journal.of(command.operation) }

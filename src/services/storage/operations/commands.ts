@@ -60,6 +60,7 @@ export type OperationsCommand =
   | { readonly tag: "get"; readonly id: string }
   | { readonly tag: "list"; readonly query: OperationQuery }
   | { readonly tag: "unfinished"; readonly after: number; readonly limit: number }
+  | { readonly tag: "children"; readonly parent: string; readonly after: number; readonly limit: number }
   | { readonly tag: "counts" }
   | { readonly tag: "journal"; readonly operation: string }
   | { readonly tag: "note"; readonly entry: StoredEntry }
@@ -115,6 +116,7 @@ const reading: ReadonlySet<OperationsCommand["tag"]> = new Set([
   "get",
   "list",
   "unfinished",
+  "children",
   "counts",
   "journal",
   "output",
@@ -151,9 +153,10 @@ export const ofNothing = ({ tag }: OperationsCommand): OperationsValue | undefin
       return { tag: "operation", operation: null }
     case "list":
     case "unfinished":
+    case "children":
       return { tag: "operations", operations: [], cut: false }
     case "counts":
-      return { tag: "counts", counts: { pending: 0, running: 0, total: 0 } }
+      return { tag: "counts", counts: { pending: 0, running: 0, total: 0, outputBytes: 0 } }
     case "journal":
       return { tag: "journal", entries: [] }
     case "output":
