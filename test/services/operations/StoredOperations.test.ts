@@ -328,3 +328,29 @@ describe("prune", () => {
     })
   )
 })
+
+describe("children", () => {
+  it.effect("are those of one parent, oldest first, whatever has become of them", () =>
+    Effect.gen(function* () {
+      const store = yield* fresh
+      for (const [id, parent] of [
+        ["a", null],
+        ["b", "a"],
+        ["c", "x"],
+        ["d", "a"]
+      ] as const) {
+        yield* store.submit(askedOf(id, { parent }), 1, many)
+      }
+      yield* store.end("b", completed, 2)
+      const found = yield* store.children("a")
+      assert.deepStrictEqual(
+        found.map(({ id, status }) => [id, status]),
+        [
+          ["b", "completed"],
+          ["d", "pending"]
+        ]
+      )
+      assert.deepStrictEqual(yield* store.children("b"), [])
+    })
+  )
+})
