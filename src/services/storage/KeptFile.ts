@@ -67,9 +67,10 @@ export class KeptFile<T> {
     }
   }
 
-  /** Whether nothing was ever put there, as far as this process knows: it would be made. */
-  isMissing(): boolean {
-    return this.connections === 0 && this.path !== inMemory && !existsSync(this.path)
+  /** Whether nothing was ever put there: it is missing, or empty, as a full disk or a crash leaves it when it is made. */
+  isBlank(): boolean {
+    if (this.connections > 0 || this.path === inMemory) return false
+    return (statSync(this.path, { throwIfNoEntry: false })?.size ?? 0) === 0
   }
 
   close(): void {

@@ -27,7 +27,7 @@ export class OperationsFile {
 
   /** One transaction. */
   perform(commands: ReadonlyArray<OperationsCommand>): ReadonlyArray<OperationsValue> {
-    if (this.kept.isMissing()) {
+    if (this.kept.isBlank()) {
       const answers = commands.map(ofNothing).filter((value) => value !== undefined)
       if (answers.length === commands.length) return answers
     }
