@@ -5,16 +5,11 @@
  * It is pending, then running, then completed, failed or cancelled, and stays that.
  */
 import * as Schema from "effect/Schema"
+import type { OperationStatus } from "./statuses.ts"
 
 export type Json = Schema.Json
 
-export const operationStatuses = ["pending", "running", "completed", "failed", "cancelled"] as const
-export type OperationStatus = (typeof operationStatuses)[number]
-
-export const finalStatuses = ["completed", "failed", "cancelled"] as const
-export type FinalStatus = (typeof finalStatuses)[number]
-
-export const isFinal = (status: OperationStatus): status is FinalStatus => status !== "pending" && status !== "running"
+export { type FinalStatus, finalStatuses, isFinal, type OperationStatus, operationStatuses } from "./statuses.ts"
 
 /**
  * Why an operation has failed. `code` is a word that programs compare, in small letters: `command_failed`, `timed_out`,

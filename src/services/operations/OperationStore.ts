@@ -3,6 +3,8 @@
  * a change succeeds. Free of what is underneath: SQLite in the storage thread today, a database of several daemons later.
  *
  * Every change of an operation's status is a comparison and a change in one: who comes too late is told, and changes nothing.
+ * `OperationsUnavailable` from a change means that nobody knows whether it was made: ask, or do it again. `submit` with the
+ * same id gives the operation that there is; `begin` and `end` that were made after all answer false, and `get` tells.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -89,13 +91,17 @@ export class OperationStore extends Context.Service<
     /** Those that it asked for and that are kept, oldest first. */
     readonly children: (parent: string) => Effect.Effect<ReadonlyArray<Operation>, OperationsUnavailable>
     readonly counts: Effect.Effect<OperationCounts, OperationsUnavailable>
+    /** In the order in which they were begun. */
     readonly journal: (operation: string) => Effect.Effect<ReadonlyArray<JournalEntry>, OperationsUnavailable>
-    /** Makes or replaces the entry. */
+    /** Makes or replaces the entry; what has ended has none. */
     readonly note: (entry: JournalEntry) => Effect.Effect<void, OperationsUnavailable>
     readonly output: (id: string) => Effect.Effect<KeptOutput | null, OperationsUnavailable>
-    /** What a running one has written so far. */
+    /** What a running one has written so far, in the place of what was kept before. */
     readonly keepOutput: (id: string, output: KeptOutput) => Effect.Effect<void, OperationsUnavailable>
-    /** Removes some of what is beyond the limits, oldest first; true: there is more. */
+    /**
+     * Removes some of what is beyond the limits, in the order of the ends; true: there is more. What one that has not ended
+     * has asked for stays with it.
+     */
     readonly prune: (limits: OperationRetention, now: number) => Effect.Effect<boolean, OperationsUnavailable>
   }
 >()("systemapi/services/operations/OperationStore") {}

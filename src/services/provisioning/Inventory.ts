@@ -64,7 +64,10 @@ export class Inventory extends Context.Service<
   {
     readonly servers: Effect.Effect<ReadonlyArray<Server>, OperationsUnavailable>
     readonly server: (id: string) => Effect.Effect<Server | null, OperationsUnavailable>
-    /** Its workspace is made where there is none; fails where another server has the host name. */
+    /**
+     * Its workspace is made where there is none; fails where another server has the host name or the id. Of one that the
+     * same operation has added before it is done already: after a restart that need not be known.
+     */
     readonly addServer: (server: Server) => Effect.Effect<void, AlreadyProvisioned | OperationsUnavailable>
     /**
      * False: there is none. The provider may name it otherwise than we did: the change of its id and of the rest is one;
@@ -78,6 +81,7 @@ export class Inventory extends Context.Service<
     readonly removeServer: (id: string) => Effect.Effect<boolean, OperationsUnavailable>
     readonly taskservs: Effect.Effect<ReadonlyArray<Taskserv>, OperationsUnavailable>
     readonly taskserv: (id: string) => Effect.Effect<Taskserv | null, OperationsUnavailable>
+    /** As `addServer`. */
     readonly addTaskserv: (taskserv: Taskserv) => Effect.Effect<void, AlreadyProvisioned | OperationsUnavailable>
     readonly changeTaskserv: (
       id: string,

@@ -128,7 +128,7 @@ export class StoredModel {
           (who === null || operation.who === who) &&
           (before === null || operation.seq < before)
       )
-      .reverse()
+      .toReversed()
       .slice(0, limit)
   }
 

@@ -323,7 +323,7 @@ describe("prune", () => {
       assert.isAbove(told.length, 2)
       assert.deepStrictEqual(
         (yield* store.list(queryOf({ limit: 1000 }))).map(({ id }) => id),
-        ids.slice(-100).reverse()
+        ids.slice(-100).toReversed()
       )
     })
   )

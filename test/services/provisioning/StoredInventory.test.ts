@@ -1,4 +1,5 @@
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Server, Taskserv, Workspace } from "../../../src/services/provisioning/Inventory.ts"
@@ -192,6 +193,35 @@ describe("the inventory", () => {
       yield* first.close
       const second = yield* openAt(path)
       assert.deepStrictEqual(yield* second.inventory.servers, [serverOf("a")])
+    })
+  )
+
+  it.live("has a bound for each kind, and refuses more as a full disk would", () =>
+    Effect.gen(function* () {
+      const path = join(yield* temporaryFolder, "operations.sqlite")
+      const first = yield* openAt(path)
+      yield* first.inventory.addServer(serverOf("a", { workspace: "w1" }))
+      yield* first.close
+      const db = new DatabaseSync(path)
+      const upTo = (rows: number) => `WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})`
+      db.exec(`${upTo(10_000)} INSERT INTO workspaces (name, description, who, created_at)
+        SELECT 'w' || i, '', 'ann', 1 FROM n`)
+      db.exec(`${upTo(100_000)} INSERT INTO taskservs (id, workspace, name, servers, status, operation, created_at, updated_at)
+        SELECT 't' || i, 'w1', 'n' || i, '[]', 'running', 'op', 1, 1 FROM n`)
+      db.close()
+      const { inventory } = yield* openAt(path)
+      yield* inventory.addTaskserv(taskservOf("last", { workspace: "w1" }))
+      const refused = [
+        inventory.addWorkspace(workspaceOf("new"), null),
+        inventory.addServer(serverOf("b", { workspace: "new" })),
+        inventory.addTaskserv(taskservOf("more", { workspace: "w1" }))
+      ]
+      for (const refusal of refused) {
+        const error = yield* Effect.flip(Effect.asVoid(refusal))
+        assert.isTrue(error._tag === "OperationsUnavailable" && error.full, error.message)
+      }
+      yield* inventory.addServer(serverOf("b", { workspace: "w10000" }))
+      assert.strictEqual((yield* inventory.servers).length, 2)
     })
   )
 })

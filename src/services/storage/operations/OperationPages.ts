@@ -5,7 +5,7 @@
  * Bounds: a page ends early when it weighs `pageTextMax`.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
-import { operationStatuses, type OperationStatus } from "../../operations/Operation.ts"
+import { operationStatuses, type OperationStatus } from "../../operations/statuses.ts"
 import type { OperationQuery } from "../../operations/Operations.ts"
 import type { StoredOperation } from "./commands.ts"
 import { numberOfStatus, operationColumns, toOperation } from "./rows.ts"

@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from "node:sqlite"
 import type { Idempotency, OperationFault } from "../../operations/Operation.ts"
-import type { Workspace } from "../../provisioning/Inventory.ts"
+import type { Server, Taskserv, Workspace } from "../../provisioning/Inventory.ts"
 import { rollback } from "../rollback.ts"
 import {
   isChange,
@@ -19,9 +19,9 @@ import { OperationPages } from "./OperationPages.ts"
 import { OperationPruning } from "./OperationPruning.ts"
 import { type FinalState, OperationTable, type Unfinished } from "./OperationTable.ts"
 import { OutputTable } from "./OutputTable.ts"
-import { ServerTable } from "./ServerTable.ts"
+import { serverFormat, taskservFormat } from "./provisions.ts"
+import { ProvisionTable } from "./ProvisionTable.ts"
 import { Tally } from "./Tally.ts"
-import { TaskservTable } from "./TaskservTable.ts"
 import { WorkspaceTable } from "./WorkspaceTable.ts"
 
 type Of<T extends OperationsCommand["tag"]> = Extract<OperationsCommand, { readonly tag: T }>
@@ -35,8 +35,8 @@ export class OperationsTables {
   private readonly outputs: OutputTable
   private readonly pruning: OperationPruning
   private readonly workspaces: WorkspaceTable
-  private readonly servers: ServerTable
-  private readonly taskservs: TaskservTable
+  private readonly servers: ProvisionTable<Server>
+  private readonly taskservs: ProvisionTable<Taskserv>
 
   constructor(db: DatabaseSync) {
     this.db = db
@@ -47,8 +47,8 @@ export class OperationsTables {
     this.outputs = new OutputTable(db, this.tally)
     this.pruning = new OperationPruning(db, this.tally, this.outputs)
     this.workspaces = new WorkspaceTable(db)
-    this.servers = new ServerTable(db, this.workspaces)
-    this.taskservs = new TaskservTable(db, this.workspaces)
+    this.servers = new ProvisionTable(db, this.workspaces, serverFormat)
+    this.taskservs = new ProvisionTable(db, this.workspaces, taskservFormat)
   }
 
   /** An answer for each, in their order; each sees what those before it did. */
@@ -110,7 +110,7 @@ export class OperationsTables {
       case "add-server":
         return { tag: "added", outcome: this.servers.add(command.server) }
       case "change-server":
-        return { tag: "renamed", outcome: this.servers.change(command.id, command.change, command.now) }
+        return { tag: "renamed", outcome: this.servers.change(command.id, { ...command.change, updatedAt: command.now }) }
       case "remove-server":
         return changed(this.servers.remove(command.id))
       case "taskservs":
@@ -118,7 +118,9 @@ export class OperationsTables {
       case "add-taskserv":
         return { tag: "added", outcome: this.taskservs.add(command.taskserv) }
       case "change-taskserv":
-        return changed(this.taskservs.change(command.id, command.change, command.now))
+        return changed(
+          this.taskservs.change(command.id, { ...command.change, updatedAt: command.now }) === "changed"
+        )
       case "remove-taskserv":
         return changed(this.taskservs.remove(command.id))
       case "workspaces":

@@ -1,7 +1,6 @@
 /** Rows of the operations table as they cross threads. */
 import type { SQLOutputValue } from "node:sqlite"
-import { isFinal, type OperationStatus, operationStatuses } from "../../operations/Operation.ts"
-import type { ProvisionStatus } from "../../provisioning/Inventory.ts"
+import { isFinal, type OperationStatus, operationStatuses } from "../../operations/statuses.ts"
 import { numberOf, numberOrNone, textOf, textOrNone } from "../columns.ts"
 import type { StoredOperation } from "./commands.ts"
 
@@ -51,11 +50,3 @@ export const toOperation = (row: Row): StoredOperation => {
     cancelRequestedBy: textOrNone(row["cancel_requested_by"]) ?? null
   }
 }
-
-export const provisionStatusOf = (text: string): ProvisionStatus => {
-  const status = provisionStatuses.find((one) => one === text)
-  if (status === undefined) throw new Error(`the operations file names an unknown status, ${text}`)
-  return status
-}
-
-const provisionStatuses: ReadonlyArray<ProvisionStatus> = ["creating", "running", "failed", "deleting"]
