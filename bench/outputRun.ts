@@ -32,7 +32,7 @@ const [mode, text = ""] = process.argv.slice(2)
 /** As [operations] has it by default. */
 const kept = 64 * 1024
 
-/** Stuck ones; some have more than one window open. */
+/** Some of those who watch have more than one window open. */
 const stuckReaders = 8
 
 /** From TERM to KILL of `cancel`. */

@@ -5,9 +5,12 @@
  * Lanes and fibers belong to the layer and not to the actor's fiber, so a restart of the actor loses neither: it begins
  * by bringing every lane in order. A request it held when it failed is answered with `ExecutorUnavailable`.
  *
- * Bounds: per name `concurrency` running and `queueLength` waiting, else `ActionBusy`; `lingeringMax` groups that live on
- * after their answer; a lane is forgotten when it is empty. On `stop`, or when the layer closes, every group gets TERM,
- * then KILL, and whoever waits an answer.
+ * A request may ask to be told when its turn has come, ahead of the start, and when it was started, and say when it is to
+ * end early; what is to end before its start is never started.
+ *
+ * Bounds: per name `concurrency` running and `queueLength` waiting, else `ActionBusy`, but for who is counted elsewhere
+ * (`unbounded`); `lingeringMax` groups that live on after their answer; a lane is forgotten when it is empty. On `stop`,
+ * or when the layer closes, every group gets TERM, then KILL, and whoever waits an answer.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"

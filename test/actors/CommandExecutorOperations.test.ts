@@ -18,7 +18,7 @@ import {
   type RunRequest,
   type StartedCommand
 } from "../../src/services/commands/Executor.ts"
-import { Spawner } from "../../src/services/commands/Spawner.ts"
+import type { Spawner } from "../../src/services/commands/Spawner.ts"
 import * as SpawnerWorker from "../../src/services/commands/SpawnerWorker.ts"
 import { exited, makeFakeSpawner, makeLeash, script } from "../services/commands/support.ts"
 

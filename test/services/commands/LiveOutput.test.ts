@@ -132,6 +132,18 @@ describe("a command's live output", () => {
     })
   )
 
+  it.live("may change the stream with every byte, and none is missed", () =>
+    Effect.gen(function* () {
+      const turns = 2000
+      const { live } = yield* begin(`n=0; while [ $n -lt ${turns} ]; do printf a; printf b >&2; n=$((n+1)); done`)
+      const { bytes, segments } = yield* follow(live)
+      const written = (wanted: OutputSegment["stream"]) => textOf(segments.filter(({ stream }) => stream === wanted))
+      assert.strictEqual(bytes, 2 * turns)
+      assert.strictEqual(written("stdout"), "a".repeat(turns))
+      assert.strictEqual(written("stderr"), "b".repeat(turns))
+    })
+  )
+
   it.live("has many readers, each where it is, and forgets those that leave", () =>
     Effect.gen(function* () {
       const { go, live } = yield* stepwise(["echo one", "echo two", "exit 0"])
