@@ -101,9 +101,8 @@ export class OutputLog {
     const most = Math.min(Math.max(max, 1), readBytesMax)
     const start = Math.max(from, 0)
     const head = this.#head.read(start, most, readSegmentsMax)
-    const end = endOf(head, start)
-    // A head that was not read to its end has used up one of the bounds.
-    const tail = end < this.#head.end ? [] : this.#tail.read(end, most - lengthOf(head), readSegmentsMax - head.length)
+    const left = most - lengthOf(head)
+    const tail = this.#tail.read(endOf(head, start), left, readSegmentsMax - head.length)
     const segments = [...head, ...tail]
     return { segments, next: endOf(segments, start), bytes: this.bytes, ended: false }
   }

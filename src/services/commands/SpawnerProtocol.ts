@@ -45,7 +45,7 @@ export type ToWorker =
   | { readonly _tag: "Forget"; readonly id: number; readonly read: number }
   /** Answer with the live output as `Kept`. */
   | { readonly _tag: "Snapshot"; readonly id: number; readonly read: number }
-  /** Close the pipes and forget the command; of one with live output that has not been given out, give it out. */
+  /** Close the pipes and forget the command; its output, if that has not been given out, comes all the same. */
   | { readonly _tag: "Release"; readonly id: number }
   /** End the thread. */
   | { readonly _tag: "Stop" }

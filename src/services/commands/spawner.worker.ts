@@ -233,11 +233,9 @@ port.on("message", (message: ToWorker) => {
     }
     case "Release": {
       const command = commands.get(message.id)
-      if (command === undefined) return
-      // Who reads it is told the end, and all there was until then.
-      if (command.live !== undefined) settle(message.id, command)
       commands.delete(message.id)
-      for (const stream of command.streams) stream.destroy()
+      // Their end gives the output out (`finish`): whoever reads it live is told the end.
+      if (command !== undefined) for (const stream of command.streams) stream.destroy()
       return
     }
     case "Stop":

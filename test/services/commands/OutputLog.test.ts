@@ -95,6 +95,7 @@ describe("OutputLog", () => {
           }
         }
         assert.deepStrictEqual(steps((from) => log.read(from, max)).told, kept)
+        assert.isTrue(readKept(left, 0, Infinity).ended)
         // The end is known to be that of the whole, also where the last bytes were not kept.
         assert.deepStrictEqual(
           steps((from) => readKept(left, from, max)),
