@@ -69,7 +69,10 @@ export const outputStream = ({
     if (part === "silence") return writer.keepAlive
     if (part === "stopped") return nothing
     if (part.ended) state = "ending"
-    return writer.part(part)
+    const bytes = writer.part(part)
+    // All of it was copied; a flood would otherwise wait for the garbage collector.
+    part.free?.()
+    return bytes
   })
 
   /** All is sent. What has become of the operation is known a moment later. */

@@ -88,7 +88,8 @@ export class OperationOutput implements LiveOutput {
         if (read.ended && !whole && read.segments.length === 0) {
           return isLast ? this.#later(next, max) : this.read(Math.max(next, from), max)
         }
-        return Effect.succeed({ segments: shifted(read.segments, base), next, bytes: base + read.bytes, ended: whole })
+        const { bytes, free, segments } = read
+        return Effect.succeed({ segments: shifted(segments, base), next, bytes: base + bytes, ended: whole, free })
       })
     })
   }
