@@ -52,171 +52,180 @@ const lookAgain = Duration.minutes(1)
 /** There may be somebody whose turn has come. All that waits is one: it is looked for everywhere. */
 type Message = "Stirred"
 
-export const layer = Layer.effect(
-  Operations,
-  Effect.gen(function* () {
-    const config = yield* CurrentConfig
-    const executor = yield* Executor
-    const kinds = yield* OperationKinds
-    const log = yield* EventLog
-    const processes = yield* Processes
-    const store = yield* OperationStore
-    const supervisor = yield* Supervisor
-    const mailbox = yield* Mailbox.make<Message>({ actor, capacity: 1, whenFull: "drop-oldest" })
-    const fibers = yield* FiberSet.make<void, never>()
-    const stopping = yield* Deferred.make<void>()
-    const giveUp = yield* Deferred.make<void>()
-    const recovered = yield* Deferred.make<void>()
-    const lives = new Map<string, LiveOperation>()
-    const queue = new OperationQueue((kind, name) => kinds.get(kind)?.limits(name) ?? unknownLimits)
+/** How what runs operations is come by: loaded with the first. */
+type Load = Effect.Effect<typeof import("./OperationsRunner.ts")>
 
-    const stir = Effect.orDie(mailbox.tell("Stirred"))
+export const layerWith = (load: Load) =>
+  Layer.effect(
+    Operations,
+    Effect.gen(function* () {
+      const config = yield* CurrentConfig
+      const executor = yield* Executor
+      const kinds = yield* OperationKinds
+      const log = yield* EventLog
+      const processes = yield* Processes
+      const store = yield* OperationStore
+      const supervisor = yield* Supervisor
+      const mailbox = yield* Mailbox.make<Message>({ actor, capacity: 1, whenFull: "drop-oldest" })
+      const fibers = yield* FiberSet.make<void, never>()
+      const stopping = yield* Deferred.make<void>()
+      const giveUp = yield* Deferred.make<void>()
+      const recovered = yield* Deferred.make<void>()
+      const lives = new Map<string, LiveOperation>()
+      const queue = new OperationQueue((kind, name) => kinds.get(kind)?.limits(name) ?? unknownLimits)
 
-    /** Known from now on, and in line if it waits. */
-    const admit = (operation: Operation): LiveOperation | undefined => {
-      if (isFinal(operation.status) || lives.has(operation.id)) return undefined
-      const live = makeLive(operation)
-      lives.set(operation.id, live)
-      if (operation.status === "pending") queue.add(operation.kind, operation.name, operation)
-      return live
-    }
+      const stir = Effect.orDie(mailbox.tell("Stirred"))
 
-    const submitAs = Effect.fnUntraced(function* (asked: NewOperation, maxPending: number) {
-      const submitted = yield* store.submit(asked, yield* Clock.currentTimeMillis, maxPending)
-      if (submitted.replayed) return submitted
-      admit(submitted.operation)
-      yield* stir
-      return submitted
-    }, Effect.uninterruptible)
-
-    const get = Effect.fnUntraced(function* (id: string) {
-      const operation = yield* store.get(id)
-      return operation === null ? yield* new OperationNotFound({ id }) : withProgress(operation, lives.get(id))
-    })
-
-    const cancel: Operations["Service"]["cancel"] = (id, who) =>
-      Effect.andThen(Deferred.await(recovered), Effect.uninterruptible(cancelKnown(id, who)))
-
-    const cancelKnown = Effect.fnUntraced(function* (id: string, who: string) {
-      const operation = yield* store.requestCancel(id, who, yield* Clock.currentTimeMillis)
-      if (operation === null) return yield* new OperationNotFound({ id })
-      const live = lives.get(id)
-      if (live === undefined) return { operation, accepted: false }
-      if (operation.status === "running") {
-        yield* turns.cancel(live)
-        return { operation: withProgress(operation, live), accepted: true }
+      /** Known from now on, and in line if it waits. */
+      const admit = (operation: Operation): LiveOperation | undefined => {
+        if (isFinal(operation.status) || lives.has(operation.id)) return undefined
+        const live = makeLive(operation)
+        lives.set(operation.id, live)
+        if (operation.status === "pending") queue.add(operation.kind, operation.name, operation)
+        return live
       }
-      // One that has run has just ended, and its turn is about to tell.
-      if (live.run !== undefined) return { operation, accepted: false }
-      queue.remove(live.kind, live.name, live.seq)
-      yield* turns.ended(live, operation)
-      return { operation, accepted: true }
-    })
 
-    /** Found where it is there already: after a restart a parent asks again. */
-    const submitChild = (asked: NewOperation): Effect.Effect<Operation, OperationFailed> =>
-      Effect.gen(function* () {
-        const known = yield* insistently(store.get(asked.id))
-        if (known !== null) return known
-        const submitted = yield* insistently(
-          Effect.result(submitAs(asked, Number.MAX_SAFE_INTEGER)).pipe(
-            Effect.flatMap((result) =>
-              Result.isFailure(result) && result.failure._tag === "OperationsUnavailable"
-                ? Effect.fail(result.failure)
-                : Effect.succeed(result)
+      const submitAs = Effect.fnUntraced(function* (asked: NewOperation, maxPending: number) {
+        const submitted = yield* store.submit(asked, yield* Clock.currentTimeMillis, maxPending)
+        if (submitted.replayed) return submitted
+        admit(submitted.operation)
+        yield* stir
+        return submitted
+      }, Effect.uninterruptible)
+
+      const get = Effect.fnUntraced(function* (id: string) {
+        const operation = yield* store.get(id)
+        return operation === null ? yield* new OperationNotFound({ id }) : withProgress(operation, lives.get(id))
+      })
+
+      const cancel: Operations["Service"]["cancel"] = (id, who) =>
+        Effect.andThen(Deferred.await(recovered), Effect.uninterruptible(cancelKnown(id, who)))
+
+      const cancelKnown = Effect.fnUntraced(function* (id: string, who: string) {
+        const operation = yield* store.requestCancel(id, who, yield* Clock.currentTimeMillis)
+        if (operation === null) return yield* new OperationNotFound({ id })
+        const live = lives.get(id)
+        if (live === undefined) return { operation, accepted: false }
+        if (operation.status === "running") {
+          yield* turns.cancel(live)
+          return { operation: withProgress(operation, live), accepted: true }
+        }
+        // One that has run has just ended, and its turn is about to tell.
+        if (live.run !== undefined) return { operation, accepted: false }
+        queue.remove(live.kind, live.name, live.seq)
+        yield* turns.ended(live, operation)
+        return { operation, accepted: true }
+      })
+
+      /** Found where it is there already: after a restart a parent asks again. */
+      const submitChild = (asked: NewOperation): Effect.Effect<Operation, OperationFailed> =>
+        Effect.gen(function* () {
+          const known = yield* insistently(store.get(asked.id))
+          if (known !== null) return known
+          const submitted = yield* insistently(
+            Effect.result(submitAs(asked, Number.MAX_SAFE_INTEGER)).pipe(
+              Effect.flatMap((result) =>
+                Result.isFailure(result) && result.failure._tag === "OperationsUnavailable"
+                  ? Effect.fail(result.failure)
+                  : Effect.succeed(result)
+              )
             )
           )
-        )
-        if (Result.isSuccess(submitted)) return submitted.success.operation
-        return yield* new OperationFailed({ code: "internal", message: submitted.failure.message })
-      })
-
-    const turns = yield* makeTurns({
-      store,
-      kinds,
-      executor,
-      processes,
-      log,
-      lives,
-      stopping,
-      giveUp,
-      cancel,
-      submitChild,
-      outputLimits: () => {
-        const { output_head_bytes: headBytes, output_tail_bytes: tailBytes } = config.get().operations
-        return { headBytes, tailBytes }
-      }
-    })
-
-    const begin = (turn: Turn, begun?: Operation) => {
-      const live = lives.get(turn.id)
-      const taken = live === undefined ? Effect.void : turns.take(live, begun)
-      const over = Effect.andThen(
-        Effect.sync(() => queue.giveBack(turn)),
-        stir
-      )
-      return FiberSet.run(fibers, Effect.ensuring(taken, over))
-    }
-
-    const settle = Effect.suspend(() =>
-      Deferred.isDoneUnsafe(stopping) ? Effect.void : Effect.forEach(queue.takeTurns(), (turn) => begin(turn))
-    )
-
-    const goOn = Effect.gen(function* () {
-      const running = yield* recover({ log, processes, store }, admit)
-      for (const operation of running) admit(operation)
-      yield* Deferred.succeed(recovered, undefined)
-      if (Deferred.isDoneUnsafe(stopping)) return
-      for (const operation of running)
-        yield* begin(queue.resume(operation.kind, operation.name, operation.id), operation)
-    })
-
-    const loop = Effect.gen(function* () {
-      if (!(yield* Deferred.isDone(recovered))) yield* goOn
-      while (true) {
-        yield* settle
-        // Limits may be others by then.
-        if (Option.isNone(yield* Effect.timeoutOption(mailbox.take, lookAgain))) queue.stir()
-      }
-    })
-
-    const keptOf = (id: string) => Effect.map(insistently(store.output(id)), (kept) => liveOfKept(kept ?? emptyOutput))
-
-    yield* Effect.forkScoped(Effect.andThen(executor.stopping, Deferred.succeed(stopping, undefined)))
-    yield* supervisor.start({ name: actor, run: loop, restart: "permanent", mailbox })
-    yield* Effect.addFinalizer(() =>
-      Effect.gen(function* () {
-        yield* Deferred.succeed(stopping, undefined)
-        yield* Effect.interruptible(Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopWait))
-        yield* Deferred.succeed(giveUp, undefined)
-      })
-    )
-
-    return Operations.of({
-      submit: (asked) =>
-        Effect.suspend(() => submitAs({ ...asked, id: randomUUID() }, config.get().operations.max_pending)),
-      get,
-      list: (query) => Effect.map(store.list(query), (all) => all.map((one) => withProgress(one, lives.get(one.id)))),
-      wait: Effect.fnUntraced(function* (id, atMost) {
-        const operation = yield* get(id)
-        if (isFinal(operation.status)) return operation
-        const end = Effect.suspend(() => {
-          const live = lives.get(id)
-          return live === undefined ? Effect.void : Effect.asVoid(endOf(live))
+          if (Result.isSuccess(submitted)) return submitted.success.operation
+          return yield* new OperationFailed({ code: "internal", message: submitted.failure.message })
         })
-        yield* Effect.timeoutOption(Effect.andThen(Deferred.await(recovered), end), atMost)
-        return yield* get(id)
-      }),
-      cancel,
-      position: ({ kind, name, seq }) => queue.position(kind, name, seq),
-      output: Effect.fnUntraced(function* (id) {
-        const operation = yield* get(id)
-        if (!isFinal(operation.status)) yield* Deferred.await(recovered)
-        const live = lives.get(id)
-        if (live !== undefined) return outputOf(live, keptOf(id))
-        return liveOfKept((yield* store.output(id)) ?? emptyOutput)
-      }),
-      counts: store.counts
+
+      const turns = yield* makeTurns({
+        store,
+        kinds,
+        executor,
+        processes,
+        log,
+        lives,
+        stopping,
+        giveUp,
+        load,
+        cancel,
+        submitChild,
+        outputLimits: () => {
+          const { output_head_bytes: headBytes, output_tail_bytes: tailBytes } = config.get().operations
+          return { headBytes, tailBytes }
+        }
+      })
+
+      const begin = (turn: Turn, begun?: Operation) => {
+        const live = lives.get(turn.id)
+        const taken = live === undefined ? Effect.void : turns.take(live, begun)
+        const over = Effect.andThen(
+          Effect.sync(() => queue.giveBack(turn)),
+          stir
+        )
+        return FiberSet.run(fibers, Effect.ensuring(taken, over))
+      }
+
+      const settle = Effect.suspend(() =>
+        Deferred.isDoneUnsafe(stopping) ? Effect.void : Effect.forEach(queue.takeTurns(), (turn) => begin(turn))
+      )
+
+      const goOn = Effect.gen(function* () {
+        const running = yield* recover({ log, processes, store }, admit)
+        for (const operation of running) admit(operation)
+        yield* Deferred.succeed(recovered, undefined)
+        if (Deferred.isDoneUnsafe(stopping)) return
+        for (const operation of running)
+          yield* begin(queue.resume(operation.kind, operation.name, operation.id), operation)
+      })
+
+      const loop = Effect.gen(function* () {
+        if (!(yield* Deferred.isDone(recovered))) yield* goOn
+        while (true) {
+          yield* settle
+          // Limits may be others by then.
+          if (Option.isNone(yield* Effect.timeoutOption(mailbox.take, lookAgain))) queue.stir()
+        }
+      })
+
+      const keptOf = (id: string) =>
+        Effect.map(insistently(store.output(id)), (kept) => liveOfKept(kept ?? emptyOutput))
+
+      yield* Effect.forkScoped(Effect.andThen(executor.stopping, Deferred.succeed(stopping, undefined)))
+      yield* supervisor.start({ name: actor, run: loop, restart: "permanent", mailbox })
+      yield* Effect.addFinalizer(() =>
+        Effect.gen(function* () {
+          yield* Deferred.succeed(stopping, undefined)
+          yield* Effect.interruptible(Effect.timeoutOption(FiberSet.awaitEmpty(fibers), stopWait))
+          yield* Deferred.succeed(giveUp, undefined)
+        })
+      )
+
+      return Operations.of({
+        submit: (asked) =>
+          Effect.suspend(() => submitAs({ ...asked, id: randomUUID() }, config.get().operations.max_pending)),
+        get,
+        list: (query) => Effect.map(store.list(query), (all) => all.map((one) => withProgress(one, lives.get(one.id)))),
+        wait: Effect.fnUntraced(function* (id, atMost) {
+          const operation = yield* get(id)
+          if (isFinal(operation.status)) return operation
+          const end = Effect.suspend(() => {
+            const live = lives.get(id)
+            return live === undefined ? Effect.void : Effect.asVoid(endOf(live))
+          })
+          yield* Effect.timeoutOption(Effect.andThen(Deferred.await(recovered), end), atMost)
+          return yield* get(id)
+        }),
+        cancel,
+        position: ({ kind, name, seq }) => queue.position(kind, name, seq),
+        output: Effect.fnUntraced(function* (id) {
+          const operation = yield* get(id)
+          if (!isFinal(operation.status)) yield* Deferred.await(recovered)
+          const live = lives.get(id)
+          if (live !== undefined) return outputOf(live, keptOf(id))
+          return liveOfKept((yield* store.output(id)) ?? emptyOutput)
+        }),
+        counts: store.counts,
+        endings: turns.endings
+      })
     })
-  })
-)
+  )
+
+export const layer = layerWith(Effect.promise(() => import("./OperationsRunner.ts")))

@@ -225,7 +225,8 @@ export const makeContext = Effect.fnUntraced(function* (
       () => !engine.isUndoing(id) && Deferred.isDoneUnsafe(run.cancelled) && engine.hasReplayed(id)
     ),
     // Not before everything is seen again that was done before the wish was heard: what there is to undo comes from there.
-    cancelled: Effect.andThen(cancellation, engine.replayed(id))
+    cancelled: Effect.andThen(cancellation, engine.replayed(id)),
+    untilStop: Effect.andThen(stopping, later)
   }
   return context
 })

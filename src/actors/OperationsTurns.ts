@@ -15,7 +15,13 @@ import type { Executor } from "../services/commands/Executor.ts"
 import type { EventLog, RecordOptions } from "../services/events/EventLog.ts"
 import type { Processes } from "../services/operations/leftovers/Processes.ts"
 import { beginRun, endOf, type LiveOperation, type LiveRun } from "../services/operations/LiveOperation.ts"
-import { isFinal, type NewOperation, type Operation, type OperationFailed } from "../services/operations/Operation.ts"
+import {
+  type FinalStatus,
+  isFinal,
+  type NewOperation,
+  type Operation,
+  type OperationFailed
+} from "../services/operations/Operation.ts"
 import type { OperationKind, OperationKinds } from "../services/operations/OperationKinds.ts"
 import { OperationOutput, type OutputLimits } from "../services/operations/OperationOutput.ts"
 import type { Operations, OperationsUnavailable } from "../services/operations/Operations.ts"
@@ -26,6 +32,7 @@ import { insistently } from "../services/workflow/Journal.ts"
 const progressEvery = "250 millis"
 
 export interface TurnServices {
+  readonly load: Effect.Effect<Pick<typeof import("./OperationsRunner.ts"), "makeRunner">>
   readonly store: OperationStore["Service"]
   readonly kinds: OperationKinds["Service"]
   readonly executor: Executor["Service"]
@@ -47,6 +54,8 @@ export interface Turns {
   readonly cancel: (live: LiveOperation) => Effect.Effect<void>
   /** The store knows that it has ended. */
   readonly ended: (live: LiveOperation, operation: Operation) => Effect.Effect<void>
+  /** How many have ended so. */
+  readonly endings: () => Readonly<Record<FinalStatus, number>>
 }
 
 export const makeTurns = Effect.fnUntraced(function* (
@@ -54,6 +63,7 @@ export const makeTurns = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Turns, never, Scope.Scope> {
   const { giveUp, kinds, lives, log, outputLimits, stopping, store, submitChild } = services
   const scope = yield* Effect.scope
+  const endings = { completed: 0, failed: 0, cancelled: 0 }
   const isStopping = () => Deferred.isDoneUnsafe(stopping)
   const gaveUp = Effect.andThen(Deferred.await(giveUp), Effect.interrupt)
 
@@ -63,7 +73,7 @@ export const makeTurns = Effect.fnUntraced(function* (
 
   const runner = yield* Effect.cached(
     Effect.gen(function* () {
-      const { makeRunner } = yield* Effect.promise(() => import("./OperationsRunner.ts"))
+      const { makeRunner } = yield* services.load
       return yield* makeRunner({
         ...services,
         stopping: Deferred.await(stopping),
@@ -125,6 +135,7 @@ export const makeTurns = Effect.fnUntraced(function* (
 
   const ended = Effect.fnUntraced(function* (live: LiveOperation, operation: Operation) {
     if (!lives.delete(live.id)) return
+    if (isFinal(operation.status)) endings[operation.status] += 1
     const telling = yield* Effect.forkChild(log.record(...endEvent(operation)), { startImmediately: true })
     if (live.ended !== undefined) Deferred.doneUnsafe(live.ended, Effect.succeed(operation))
     yield* Fiber.join(telling)
@@ -174,6 +185,7 @@ export const makeTurns = Effect.fnUntraced(function* (
   return {
     take,
     ended,
+    endings: () => endings,
     cancel: (live) =>
       Effect.suspend(() => {
         live.unwanted = true

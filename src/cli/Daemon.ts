@@ -15,6 +15,8 @@ import * as EventStore from "../actors/EventStore.ts"
 import * as IdentityKeeper from "../actors/IdentityKeeper.ts"
 import { Supervisor } from "../actors/kernel/Supervisor.ts"
 import * as LifeRecorder from "../actors/LifeRecorder.ts"
+import * as Operations from "../actors/Operations.ts"
+import * as OperationsRetention from "../actors/OperationsRetention.ts"
 import * as PipeReader from "../actors/PipeReader.ts"
 import * as Retention from "../actors/Retention.ts"
 import { bindListeners } from "../http/bindListeners.ts"
@@ -49,9 +51,12 @@ import * as ProcessLog from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
 import * as StoredIdentities from "../services/identity/StoredIdentities.ts"
 import type { EventStorage } from "../services/storage/EventStorage.ts"
+import * as LinuxProcesses from "../services/operations/leftovers/LinuxProcesses.ts"
+import type { Processes } from "../services/operations/leftovers/Processes.ts"
 import { storedLayer } from "../services/operations/storedLayer.ts"
 import type { IdentityStorage } from "../services/storage/IdentityStorage.ts"
 import type { OperationsStorage } from "../services/storage/OperationsStorage.ts"
+import { operationKinds } from "./operationKinds.ts"
 import { tellExposures } from "./tellExposures.ts"
 
 export interface DaemonOptions {
@@ -65,11 +70,11 @@ export interface DaemonOptions {
 export type Storages = EventStorage | IdentityStorage | OperationsStorage
 
 /** Where the daemon touches the machine. */
-export type Platform = Storages | Spawner | Disk | Fifo | FileSystem
+export type Platform = Storages | Spawner | Processes | Disk | Fifo | FileSystem
 
 /** The storage comes from outside: its thread is started before this module is loaded. */
 export const platform = <E>(storage: Layer.Layer<Storages, E>): Layer.Layer<Platform, E> =>
-  Layer.mergeAll(storage, SpawnerWorker.layerWorker, Disk.layer, Fifo.layer, NodeFileSystem.layer)
+  Layer.mergeAll(storage, SpawnerWorker.layerWorker, LinuxProcesses.layer, Disk.layer, Fifo.layer, NodeFileSystem.layer)
 
 export class Daemon extends Context.Service<Daemon, { readonly listeners: ReadonlyArray<BoundListener> }>()(
   "systemapi/cli/Daemon"
@@ -192,8 +197,12 @@ export const layer = (options: DaemonOptions) => {
   )
   const commands = Layer.mergeAll(CommandExecutor.layer, Uploads.layer).pipe(Layer.provideMerge(log))
   const work = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
-  const parts = Layer.mergeAll(pipes(config), retention(config), IdentityKeeper.layer, LifeRecorder.layer).pipe(
+  const operations = Layer.merge(Operations.layer, OperationsRetention.layer).pipe(
+    Layer.provide(operationKinds(process.env)),
     Layer.provideMerge(work)
+  )
+  const parts = Layer.mergeAll(pipes(config), retention(config), IdentityKeeper.layer, LifeRecorder.layer).pipe(
+    Layer.provideMerge(operations)
   )
   return listeners(options).pipe(Layer.provideMerge(parts))
 }

@@ -26,6 +26,7 @@ import type { EventStorage, StoreUnusable } from "../../src/services/storage/Eve
 import * as EventStorageWorker from "../../src/services/storage/EventStorageWorker.ts"
 import { operationsFile, type OperationsStorage } from "../../src/services/storage/OperationsStorage.ts"
 import * as OperationsStorageHere from "../../src/services/storage/OperationsStorageHere.ts"
+import * as LinuxProcesses from "../../src/services/operations/leftovers/LinuxProcesses.ts"
 import { mockProcessLog } from "./mocks.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
@@ -71,6 +72,7 @@ ${options.sections ?? ""}
     options.identities ?? IdentityStorageHere.layerAt(config.auth.identity_path),
     options.operations ?? OperationsStorageHere.layerAt(operationsFile(config.store.directory)),
     options.spawner ?? SpawnerWorker.layerWorker,
+    LinuxProcesses.layer,
     options.disk ?? Disk.layer,
     options.fifo ?? Fifo.layer,
     options.fileSystem ?? NodeFileSystem.layer

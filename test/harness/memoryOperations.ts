@@ -134,7 +134,8 @@ export const makeMemoryOperations = () => {
     counts: Effect.sync(() => ({
       pending: all().filter(({ status }) => status === "pending").length,
       running: all().filter(({ status }) => status === "running").length,
-      total: operations.size
+      total: operations.size,
+      outputBytes: 0
     })),
     journal: (id) => Effect.sync(() => [...(journals.get(id) ?? new Map<string, JournalEntry>()).values()]),
     note: (entry) =>

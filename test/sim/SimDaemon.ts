@@ -21,8 +21,12 @@ import * as EventStore from "../../src/actors/EventStore.ts"
 import * as IdentityKeeper from "../../src/actors/IdentityKeeper.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import * as LifeRecorder from "../../src/actors/LifeRecorder.ts"
+import * as Operations from "../../src/actors/Operations.ts"
+import * as OperationsRetention from "../../src/actors/OperationsRetention.ts"
+import * as OperationsRunner from "../../src/actors/OperationsRunner.ts"
 import * as PipeReader from "../../src/actors/PipeReader.ts"
 import * as Retention from "../../src/actors/Retention.ts"
+import { operationKinds } from "../../src/cli/operationKinds.ts"
 import { makeEdge } from "../../src/http/edge/Edge.ts"
 import { rateLimitGuard } from "../../src/http/edge/rateLimitGuard.ts"
 import { makeLiveAnswers } from "../../src/http/edge/liveAnswers.ts"
@@ -49,6 +53,7 @@ import { Uploads } from "../../src/services/files/Uploads.ts"
 import { CurrentRoles } from "../../src/services/identity/CurrentRoles.ts"
 import * as StoredIdentities from "../../src/services/identity/StoredIdentities.ts"
 import { Instance } from "../../src/services/Instance.ts"
+import { Processes } from "../../src/services/operations/leftovers/Processes.ts"
 import { storedLayer } from "../../src/services/operations/storedLayer.ts"
 import { RateLimits } from "../../src/services/limits/RateLimits.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
@@ -117,6 +122,12 @@ export interface RunningDaemon {
   readonly hangUp: () => void
 }
 
+/** A command's number is not looked up, and a daemon that was killed has left nothing. */
+const noProcesses = Layer.succeed(Processes, {
+  mark: () => Effect.succeed(null),
+  endLeftovers: () => Effect.succeed([])
+})
+
 const replace = <I, S, E, R>(
   key: Context.Key<I, S>,
   layer: Layer.Layer<I, E, R>,
@@ -161,6 +172,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     machine.identities,
     machine.operations,
     machine.spawner,
+    noProcesses,
     FileSystem.layerNoop({})
   )
   const { general } = config
@@ -177,7 +189,11 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   )
   const executor = replace(Executor, CommandExecutor.layer, replaced.executor)
   const commands = Layer.mergeAll(executor, Uploads.layer).pipe(Layer.provideMerge(log))
-  const work = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
+  const actions = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
+  const work = Layer.merge(Operations.layerWith(Effect.succeed(OperationsRunner)), OperationsRetention.layer).pipe(
+    Layer.provide(operationKinds({})),
+    Layer.provideMerge(actions)
+  )
   const pipes = PipeReader.layerNoDeps(
     config.pipes.map(({ given_time, line_max_bytes, mode, path, skip_empty, source, trim }) => ({
       path,
