@@ -20,6 +20,8 @@ import { makeEdge } from "../../src/http/edge/Edge.ts"
 import { makeLiveAnswers } from "../../src/http/edge/liveAnswers.ts"
 import { rateLimitGuard } from "../../src/http/edge/rateLimitGuard.ts"
 import { stopping } from "../../src/http/listener/Listener.ts"
+import { provisioningEndpoints } from "../../src/http/api/endpoints.ts"
+import { operationRoutes } from "../../src/http/operations/operationRoutes.ts"
 import { systemRoutes } from "../../src/http/system/systemRoutes.ts"
 import { Actions } from "../../src/services/actions/Actions.ts"
 import { Audit, type AuditEntry } from "../../src/services/audit/Audit.ts"
@@ -36,11 +38,14 @@ import { Pipes } from "../../src/services/fifo/Pipes.ts"
 import { Disk } from "../../src/services/files/Disk.ts"
 import { FileUploads } from "../../src/services/files/FileUploads.ts"
 import { CurrentRoles } from "../../src/services/identity/CurrentRoles.ts"
+import type { Principal } from "../../src/services/identity/Principal.ts"
 import { Instance } from "../../src/services/Instance.ts"
 import type { RequestEntry } from "../../src/services/log/format.ts"
 import { RateLimits } from "../../src/services/limits/RateLimits.ts"
 import { ProcessLog } from "../../src/services/log/ProcessLog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
+import { Operations } from "../../src/services/operations/Operations.ts"
+import { makeFakeOperations } from "./fakeOperations.ts"
 import { type FakeStorage, makeFakeStorage } from "./FakeStorage.ts"
 import { incoming } from "./incoming.ts"
 import { mockAudit, mockProcessLog, nobodyStored, shownListener } from "./mocks.ts"
@@ -55,6 +60,9 @@ export interface AppOptions {
   readonly storage?: FakeStorage
   readonly actions?: Partial<Actions["Service"]>
   readonly executor?: Partial<Executor["Service"]>
+  readonly operations?: Operations["Service"]
+  /** Who asks, whatever is shown. Without it, whom the credentials name; nobody is stored. */
+  readonly as?: Principal
   readonly uploads?: Partial<FileUploads["Service"]>
   /** Completes when the listener begins to stop. */
   readonly stopping?: Deferred.Deferred<void>
@@ -76,6 +84,10 @@ const bodyOf = ({ body }: HttpServerResponse): Stream.Stream<Uint8Array> => {
       return Stream.empty
   }
 }
+
+const admitting = (principal: Principal): Authenticator["Service"] => ({
+  authenticate: () => Effect.succeed({ _tag: "admitted", principal, secretVersion: 0 })
+})
 
 export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
   const storage = options.storage ?? makeFakeStorage()
@@ -118,6 +130,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
     ),
     Layer.mock(Actions, options.actions ?? {}),
     Layer.mock(Executor, options.executor ?? {}),
+    Layer.succeed(Operations, options.operations ?? makeFakeOperations().service),
     Layer.mock(FileUploads, options.uploads ?? {}),
     Layer.succeed(Pipes, { stats: () => [] }),
     mockProcessLog({ request: (_atMs, entry) => void requests.push(entry) }),
@@ -138,10 +151,11 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
     context
   )
   const edge = makeEdge({
-    routes,
+    // Of the Provisioning API its operations, which are the System API's in other words.
+    routes: [...routes, ...operationRoutes(provisioningEndpoints.operations, Context.get(context, Operations))],
     surface: { address: "127.0.0.1:3535", providers: ["basic", "bearer"], roles: ["admin"] },
     audit: Context.get(built, Audit),
-    authenticator: Context.get(built, Authenticator),
+    authenticator: options.as === undefined ? Context.get(built, Authenticator) : admitting(options.as),
     config: Context.get(built, CurrentConfig).get,
     guards: [rateLimitGuard(Context.get(built, RateLimits))],
     live: yield* makeLiveAnswers,

@@ -57,6 +57,9 @@ export class OutputRecords {
     const { stderr, stdout } = this.#held
     // Who begins again reads what is before `next` for the sake of what is held back.
     const next = Math.max(this.#position, this.#from.stdout, this.#from.stderr)
+    // Mostly nothing has come behind it: a number says it all.
+    if (stderr === undefined && isLast(stdout, next)) return { next: stdout.offset }
+    if (stdout === undefined && isLast(stderr, next)) return { next: stderr.offset }
     return { next, stdout: stdout?.offset, stderr: stderr?.offset }
   }
 
@@ -122,6 +125,9 @@ export class OutputRecords {
     return { _tag: "text", offset: held?.offset ?? end - own.length, stream, text, cursor: this.cursor }
   }
 }
+
+const isLast = (held: Held | undefined, next: number): held is Held =>
+  held !== undefined && held.offset + held.bytes.length === next
 
 /** How many bytes at the start can only be the rest of a character: three at most. */
 const continuations = (bytes: Uint8Array): number => {

@@ -8,24 +8,34 @@ import { Conflict, Forbidden, Invalid, NoRoom, NotFound, Unauthorized, Unavailab
 
 const { operations } = provisioningEndpoints
 
-/** Named apart from the System API's: names of operations are unique in a document. */
-export class ProvisioningOperationsGroup extends HttpApiGroup.make("provisioning_operations")
+/** Apart from the System API's, whose endpoints have these names too: in one document they are unique. */
+const named = (name: keyof typeof operationWords) => OpenApi.annotations({ identifier: `provisioning.${name}` })
+
+export class ProvisioningOperationsGroup extends HttpApiGroup.make("operations")
   .add(
     HttpApiEndpoint.get("listOperations", operations.listOperations.path, {
       ...operationShapes.listOperations,
       error: [Invalid, Unauthorized, Forbidden, Unavailable]
-    }).annotateMerge(operationWords.listOperations),
+    })
+      .annotateMerge(operationWords.listOperations)
+      .annotateMerge(named("listOperations")),
     HttpApiEndpoint.get("getOperation", operations.getOperation.path, {
       ...operationShapes.getOperation,
       error: [Invalid, NotFound, Unavailable]
-    }).annotateMerge(operationWords.getOperation),
+    })
+      .annotateMerge(operationWords.getOperation)
+      .annotateMerge(named("getOperation")),
     HttpApiEndpoint.get("operationOutput", operations.operationOutput.path, {
       ...operationShapes.operationOutput,
       error: [Invalid, NotFound, Unavailable]
-    }).annotateMerge(operationWords.operationOutput),
+    })
+      .annotateMerge(operationWords.operationOutput)
+      .annotateMerge(named("operationOutput")),
     HttpApiEndpoint.post("cancelOperation", operations.cancelOperation.path, {
       ...operationShapes.cancelOperation,
       error: [NotFound, Conflict, Unavailable, NoRoom]
-    }).annotateMerge(operationWords.cancelOperation)
+    })
+      .annotateMerge(operationWords.cancelOperation)
+      .annotateMerge(named("cancelOperation"))
   )
-  .annotate(OpenApi.Description, operationsDescription) {}
+  .annotateMerge(OpenApi.annotations({ title: "provisioning operations", description: operationsDescription })) {}
