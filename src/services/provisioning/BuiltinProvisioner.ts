@@ -14,34 +14,37 @@ import { isIP } from "node:net"
 import type { ActionConfig, ProvisioningConfig } from "../config/Config.ts"
 import { type Operation, OperationFailed } from "../operations/Operation.ts"
 import type { OperationContext } from "../operations/OperationKinds.ts"
-import { freeAddress, networkAllowed, parseNetwork } from "./Network.ts"
+import { freeAddress, parseNetwork } from "./Network.ts"
 import { type Done, DriverFailed, type Order, type Provisioner } from "./Provisioner.ts"
 
 export interface BuiltinConfig {
   readonly provisioning: ProvisioningConfig
-  readonly actions: ReadonlyMap<string, ActionConfig>
+  readonly actions: ReadonlyMap<string, Pick<ActionConfig, "args">>
 }
 
 const nothingTold: Done = { id: null, ipAddress: null, told: {} }
 
 export const makeBuiltinProvisioner = (config: () => BuiltinConfig): Provisioner => {
   const run = Effect.fnUntraced(function* (
+    child: "template" | "undo",
     name: string,
-    tag: Order["_tag"],
     order: Order,
-    context: OperationContext,
-    keep: boolean
+    context: OperationContext
   ) {
-    const action = yield* templateOf(config(), tag)
-    if (action === undefined) return nothingTold
-    const input = { args: argumentsOf(order, action) }
-    const child = yield* context
-      .child(name, { kind: "action", name: action.name, input }, { keep })
+    // Of one that is configured no more the arguments are known to the operation that runs it, or it is not run.
+    const input = { args: argumentsOf(order, config().actions.get(name)?.args ?? []) }
+    const ended = yield* context
+      .child(child, { kind: "action", name, input }, { keep: child === "undo" })
       .pipe(Effect.mapError((fault) => new DriverFailed({ fault, begun: true })))
-    if (child.status === "completed") return yield* doneOf(action, child)
-    const cancelled = child.status === "cancelled" && (yield* context.isCancelled)
-    return yield* new DriverFailed({ fault: faultOf(action, child, cancelled), begun: child.startedAt !== null })
+    if (ended.status === "completed") return yield* doneOf(name, ended)
+    const cancelled = ended.status === "cancelled" && (yield* context.isCancelled)
+    return yield* new DriverFailed({
+      fault: faultOf(name, ended, cancelled),
+      begun: ended.startedAt !== null && !notRun.has(ended.error?.code)
+    })
   })
+
+  const templateOf = (tag: Order["_tag"]): string | null => config().provisioning.templates[keyOf[tag]] ?? null
 
   return {
     isWhole: true,
@@ -49,35 +52,28 @@ export const makeBuiltinProvisioner = (config: () => BuiltinConfig): Provisioner
       Effect.suspend(() => {
         const { network: text } = config().provisioning
         const network = parseNetwork(text)
-        if (network === undefined) {
-          return refused("invalid_input", `provisioning.network: ${JSON.stringify(text)}, allowed: ${networkAllowed}`)
-        }
+        if (network === undefined) return Effect.die(new Error(`provisioning.network: ${text}`))
         const free = freeAddress(network, taken())
+        const message = `every address of provisioning.network, ${text}, is taken`
         return free === undefined
-          ? refused("no_address", `every address of provisioning.network, ${text}, is taken`)
+          ? Effect.fail(new OperationFailed({ code: "no_address", message }))
           : Effect.succeed(free)
       }),
-    perform: (order, checkMode, context) =>
-      checkMode
-        ? Effect.map(templateOf(config(), order._tag), (action) => ({
-            ...nothingTold,
-            told: { template: action?.name ?? null }
-          }))
-        : run("template", order._tag, order, context, false),
+    means: templateOf,
+    perform: (order, means, context) =>
+      means === null ? Effect.succeed(nothingTold) : run("template", means, order, context),
+    rehearse: (order) => Effect.sync(() => ({ ...nothingTold, told: { template: templateOf(order._tag) } })),
     undo: Effect.fnUntraced(function* (order, context) {
       if (order._tag !== "server.create" && order._tag !== "taskserv.create") return false
-      const tag = order._tag === "server.create" ? "server.delete" : "taskserv.delete"
-      const action = yield* Effect.orElseSucceed(templateOf(config(), tag), () => undefined)
-      if (action === undefined) return false
-      return yield* run("undo", tag, order, context, true).pipe(
+      const means = templateOf(order._tag === "server.create" ? "server.delete" : "taskserv.delete")
+      if (means === null) return false
+      return yield* run("undo", means, order, context).pipe(
         Effect.as(true),
         Effect.catchTag("DriverFailed", (failed) => Effect.as(context.say(`not undone: ${failed.message}`), false))
       )
     })
   }
 }
-
-const refused = (code: string, message: string) => Effect.fail(new OperationFailed({ code, message }))
 
 const keyOf = {
   "server.create": "server_create",
@@ -86,21 +82,14 @@ const keyOf = {
   "taskserv.delete": "taskserv_delete"
 } as const
 
-/** Undefined: none is configured. */
-const templateOf = (
-  { actions, provisioning }: BuiltinConfig,
-  tag: Order["_tag"]
-): Effect.Effect<ActionConfig | undefined, DriverFailed> => {
-  const key = keyOf[tag]
-  const name = provisioning.templates[key]
-  const action = name === undefined ? undefined : actions.get(name)
-  if (name === undefined || action !== undefined) return Effect.succeed(action)
-  const message = `provisioning.templates.${key}: there is no action ${JSON.stringify(name)}`
-  return Effect.fail(new DriverFailed({ fault: new OperationFailed({ code: "not_started", message }), begun: false }))
-}
+/** Of an action that was not run: nothing was begun. */
+const notRun: ReadonlySet<string | undefined> = new Set(["invalid_input", "not_found", "not_started"])
 
 /** What is declared and known; the rest is the declaration's default, or refused as missing. */
-const argumentsOf = (order: Order, { args }: ActionConfig): Readonly<Record<string, string>> => {
+const argumentsOf = (
+  order: Order,
+  declared: ReadonlyArray<{ readonly name: string }>
+): Readonly<Record<string, string>> => {
   const values: Readonly<Record<string, string | null>> = {
     ...("server" in order
       ? {
@@ -123,14 +112,14 @@ const argumentsOf = (order: Order, { args }: ActionConfig): Readonly<Record<stri
     check_mode: "false"
   }
   const given: Record<string, string> = {}
-  for (const { name } of args) {
+  for (const { name } of declared) {
     const value = Object.hasOwn(values, name) ? values[name] : undefined
     if (value !== undefined && value !== null) given[name] = value
   }
   return given
 }
 
-const faultOf = ({ name }: ActionConfig, { error, id, status }: Operation, cancelled: boolean): OperationFailed =>
+const faultOf = (name: string, { error, id, status }: Operation, cancelled: boolean): OperationFailed =>
   new OperationFailed({
     code: cancelled ? "cancelled" : "template_failed",
     message: `action ${name}: ${error?.message ?? status}`,
@@ -145,7 +134,7 @@ const decodeTold = Schema.decodeUnknownResult(
   Schema.fromJsonString(Schema.Struct({ ip_address: Schema.optionalKey(Schema.String) }))
 )
 
-const doneOf = (action: ActionConfig, { id, result }: Operation): Effect.Effect<Done, DriverFailed> => {
+const doneOf = (action: string, { id, result }: Operation): Effect.Effect<Done, DriverFailed> => {
   const lines = Result.match(decodeOutput(result), {
     onFailure: () => [],
     onSuccess: ({ stdout }) => (stdout.tail === "" ? stdout.head : stdout.tail).trimEnd().split("\n")
@@ -153,7 +142,7 @@ const doneOf = (action: ActionConfig, { id, result }: Operation): Effect.Effect<
   const told = Result.getOrUndefined(decodeTold(lines.at(-1) ?? ""))
   const ipAddress = told?.ip_address ?? null
   if (ipAddress !== null && isIP(ipAddress) === 0) {
-    const message = `action ${action.name}: its ip_address is none`
+    const message = `action ${action}: its ip_address is none`
     return Effect.fail(
       new DriverFailed({
         fault: new OperationFailed({ code: "invalid_result", message, details: { operation: id } }),

@@ -13,6 +13,7 @@ import { describeExit } from "../actions/describeExit.ts"
 import type { RunResult } from "../commands/Executor.ts"
 import type { ProvisioningConfig } from "../config/Config.ts"
 import { OperationFailed } from "../operations/Operation.ts"
+import type { OperationContext } from "../operations/OperationKinds.ts"
 import { type Answers, answersOf, clip, progressOf } from "./cliAnswers.ts"
 import { cliArguments } from "./cliArguments.ts"
 import { type Done, DriverFailed, type Order, type Provisioner } from "./Provisioner.ts"
@@ -32,13 +33,13 @@ const killGrace = Duration.seconds(10)
 export const makeCliProvisioner = (
   config: () => ProvisioningConfig,
   environment: Readonly<Record<string, string | undefined>>
-): Provisioner => ({
-  isWhole: false,
-  address: () => Effect.succeed(null),
-  perform: Effect.fnUntraced(function* (order, checkMode, context) {
+): Provisioner => {
+  const call = Effect.fnUntraced(function* (order: Order, checkMode: boolean, context: OperationContext) {
     const { cli_path: program, max_concurrent_operations: concurrency, timeout_seconds: timeoutSeconds } = config()
     if (program === undefined) {
-      return yield* new DriverFailed({ fault: notStarted("provisioning.cli_path is not set"), begun: false })
+      // An earlier daemon, whose configuration had one, may have called it.
+      const message = "provisioning.cli_path is not set any more"
+      return yield* new DriverFailed({ fault: new OperationFailed({ code: "not_started", message }), begun: true })
     }
     const ran = yield* context
       .command(
@@ -64,15 +65,21 @@ export const makeCliProvisioner = (
     const fault = faultOf(order, ran, answers, timeoutSeconds)
     if (fault !== undefined) return yield* new DriverFailed({ fault, begun: true })
     return yield* doneOf(order, answers)
-  }),
-  // What the provider has made of half a call only its program can tell: the failed row remains, to be deleted through it.
-  undo: () => Effect.succeed(false)
-})
+  })
+
+  return {
+    isWhole: false,
+    address: () => Effect.succeed(null),
+    means: () => null,
+    perform: (order, _means, context) => call(order, false, context),
+    rehearse: (order, context) => call(order, true, context),
+    // What the provider has made of half a call only its program can tell: the failed row remains, to be deleted through it.
+    undo: () => Effect.succeed(false)
+  }
+}
 
 const pairOf = (name: string, value: string | undefined): ReadonlyArray<readonly [string, string]> =>
   value === undefined ? [] : [[name, value]]
-
-const notStarted = (message: string) => new OperationFailed({ code: "not_started", message })
 
 /** Undefined: it ended well. */
 const faultOf = (

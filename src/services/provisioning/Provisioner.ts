@@ -43,12 +43,15 @@ export interface Provisioner {
   readonly isWhole: boolean
   /** For a new server, none of those that are taken; null: the driver tells it when the server is there. */
   readonly address: (taken: () => ReadonlySet<string>) => Effect.Effect<string | null, OperationFailed>
-  /** With `checkMode` nothing is changed, and it is told what would be done. */
+  /** By what it is done, as the configuration says now; kept by the operation, for a restart may bring another. */
+  readonly means: (tag: Order["_tag"]) => string | null
   readonly perform: (
     order: Order,
-    checkMode: boolean,
+    means: string | null,
     context: OperationContext
   ) => Effect.Effect<Done, DriverFailed, Durable>
+  /** A dry run: nothing is changed, and it is told what would be done. */
+  readonly rehearse: (order: Order, context: OperationContext) => Effect.Effect<Done, DriverFailed, Durable>
   /** Takes back what a cancelled `perform` has begun; false: it cannot, or could not. */
   readonly undo: (order: Order, context: OperationContext) => Effect.Effect<boolean, never, Durable>
 }

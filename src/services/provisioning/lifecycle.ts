@@ -24,7 +24,7 @@ import type { Durable, OperationContext } from "../operations/OperationKinds.ts"
 import type { OperationsUnavailable } from "../operations/Operations.ts"
 import type { OperationStore } from "../operations/OperationStore.ts"
 import type { Inventory, ProvisionStatus } from "./Inventory.ts"
-import type { Done, Driver, DriverFailed, Provisioner } from "./Provisioner.ts"
+import type { Done, Driver, DriverFailed, Order, Provisioner } from "./Provisioner.ts"
 
 export interface Provisioning {
   readonly inventory: Inventory["Service"]
@@ -142,10 +142,18 @@ export const carryOut = <Held>(steps: {
     return yield* steps.keep(held, done)
   })
 
+/** Who does it and by what, decided once: a restart may bring another configuration. */
+export const chosen = ({ driver, provisioners }: Provisioning, tag: Order["_tag"]) => {
+  const name = driver()
+  return { driver: name, means: provisioners[name].means(tag) }
+}
+
 /** A dry run: what the driver says would be done. */
 export const rehearse = (
-  provisioner: Provisioner,
-  order: Parameters<Provisioner["perform"]>[0],
+  { driver, provisioners }: Provisioning,
+  order: Order,
   context: OperationContext
 ): Effect.Effect<Done, OperationFailed, Durable> =>
-  Effect.catchTag(provisioner.perform(order, true, context), "DriverFailed", (failed) => Effect.fail(failed.fault))
+  Effect.catchTag(provisioners[driver()].rehearse(order, context), "DriverFailed", (failed) =>
+    Effect.fail(failed.fault)
+  )

@@ -13,6 +13,7 @@ import type { OperationContext } from "../operations/OperationKinds.ts"
 import type { Server } from "./Inventory.ts"
 import {
   carryOut,
+  chosen,
   claim,
   fault,
   idOf,
@@ -29,7 +30,7 @@ import type { Done } from "./Provisioner.ts"
 import { DeleteServer, NewServer } from "./requests.ts"
 import { driverName, ServerRow } from "./rows.ts"
 
-const Held = Schema.Struct({ driver: driverName, server: ServerRow })
+const Held = Schema.Struct({ driver: driverName, means: Schema.NullOr(Schema.String), server: ServerRow })
 const decodeHeld = Schema.decodeUnknownEffect(Held)
 
 /** The journal is ours. */
@@ -76,7 +77,7 @@ export const createServer = (provisioning: Provisioning) => {
 
     if (check_mode === true) {
       const server = yield* orUnavailable(alone(examined))
-      const done = yield* rehearse(provisioners[provisioning.driver()], { _tag: "server.create", server }, context)
+      const done = yield* rehearse(provisioning, { _tag: "server.create", server }, context)
       return { ...resultOf({ ...server, id: done.id ?? null }, done), check_mode: true }
     }
 
@@ -88,13 +89,14 @@ export const createServer = (provisioning: Provisioning) => {
           Effect.fail(alreadyThere(server))
         )
       }
-      return { driver: provisioning.driver(), server: { ...server } }
+      return { ...chosen(provisioning, "server.create"), server: { ...server } }
     })
 
     const find = inventory.server(id)
     return yield* carryOut<typeof Held.Type>({
       hold: Effect.flatMap(context.once("hold", orUnavailable(alone(held)), { again: true }), readHeld),
-      perform: ({ driver, server }) => provisioners[driver].perform({ _tag: "server.create", server }, false, context),
+      perform: ({ driver, means, server }) =>
+        provisioners[driver].perform({ _tag: "server.create", server }, means, context),
       keep: Effect.fnUntraced(function* ({ server }, done) {
         const made: Server = { ...server, id: done.id ?? id, ipAddress: done.ipAddress ?? server.ipAddress }
         if (yield* nowRunning(provisioning, operation, id, made)) return resultOf(made, done)
@@ -145,19 +147,20 @@ export const deleteServer = (provisioning: Provisioning) => {
 
     if (asked.check_mode === true) {
       const server = yield* orUnavailable(alone(unneeded))
-      const done = yield* rehearse(provisioners[provisioning.driver()], { _tag: "server.delete", server }, context)
+      const done = yield* rehearse(provisioning, { _tag: "server.delete", server }, context)
       return { ...resultOf(server, done), check_mode: true }
     }
 
     const held = Effect.gen(function* () {
       yield* unneeded
       const server = yield* claim(provisioning, shelf, operation, find, what)
-      return { driver: provisioning.driver(), server: { ...server } }
+      return { ...chosen(provisioning, "server.delete"), server: { ...server } }
     })
 
     return yield* carryOut<typeof Held.Type>({
       hold: Effect.flatMap(context.once("hold", orUnavailable(alone(held)), { again: true }), readHeld),
-      perform: ({ driver, server }) => provisioners[driver].perform({ _tag: "server.delete", server }, false, context),
+      perform: ({ driver, means, server }) =>
+        provisioners[driver].perform({ _tag: "server.delete", server }, means, context),
       keep: ({ server }, done) =>
         Effect.as(
           move(provisioning, shelf, operation, inventory.server(server.id), "deleting", null),

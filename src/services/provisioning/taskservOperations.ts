@@ -13,6 +13,7 @@ import type { OperationsUnavailable } from "../operations/Operations.ts"
 import type { Taskserv } from "./Inventory.ts"
 import {
   carryOut,
+  chosen,
   claim,
   fault,
   idOf,
@@ -28,7 +29,7 @@ import type { Done } from "./Provisioner.ts"
 import { DeleteTaskserv, NewTaskserv } from "./requests.ts"
 import { driverName, TaskservRow } from "./rows.ts"
 
-const Held = Schema.Struct({ driver: driverName, taskserv: TaskservRow })
+const Held = Schema.Struct({ driver: driverName, means: Schema.NullOr(Schema.String), taskserv: TaskservRow })
 const decodeHeld = Schema.decodeUnknownEffect(Held)
 
 /** The journal is ours. */
@@ -70,7 +71,7 @@ export const createTaskserv = (provisioning: Provisioning) => {
 
     if (check_mode === true) {
       const taskserv = yield* orUnavailable(alone(examined))
-      const done = yield* rehearse(provisioners[provisioning.driver()], { _tag: "taskserv.create", taskserv }, context)
+      const done = yield* rehearse(provisioning, { _tag: "taskserv.create", taskserv }, context)
       return { ...resultOf({ ...taskserv, id: null }, done), check_mode: true }
     }
 
@@ -82,14 +83,14 @@ export const createTaskserv = (provisioning: Provisioning) => {
           Effect.fail(alreadyThere(taskserv))
         )
       }
-      return { driver: provisioning.driver(), taskserv: { ...taskserv } }
+      return { ...chosen(provisioning, "taskserv.create"), taskserv: { ...taskserv } }
     })
 
     const find = inventory.taskserv(id)
     return yield* carryOut<typeof Held.Type>({
       hold: Effect.flatMap(context.once("hold", orUnavailable(alone(held)), { again: true }), readHeld),
-      perform: ({ driver, taskserv }) =>
-        provisioners[driver].perform({ _tag: "taskserv.create", taskserv }, false, context),
+      perform: ({ driver, means, taskserv }) =>
+        provisioners[driver].perform({ _tag: "taskserv.create", taskserv }, means, context),
       keep: ({ taskserv }, done) =>
         Effect.as(move(provisioning, shelf, operation, find, "creating", "running"), resultOf(taskserv, done)),
       letGo: Effect.fnUntraced(function* (kept, begun) {
@@ -123,19 +124,19 @@ export const deleteTaskserv = (provisioning: Provisioning) => {
     if (asked.check_mode === true) {
       const taskserv = yield* orUnavailable(find)
       if (taskserv === null) return yield* fault("not_found", `there is no ${what}`)
-      const done = yield* rehearse(provisioners[provisioning.driver()], { _tag: "taskserv.delete", taskserv }, context)
+      const done = yield* rehearse(provisioning, { _tag: "taskserv.delete", taskserv }, context)
       return { ...resultOf(taskserv, done), check_mode: true }
     }
 
     const held = Effect.map(claim(provisioning, shelf, operation, find, what), (taskserv) => ({
-      driver: provisioning.driver(),
+      ...chosen(provisioning, "taskserv.delete"),
       taskserv: { ...taskserv }
     }))
 
     return yield* carryOut<typeof Held.Type>({
       hold: Effect.flatMap(context.once("hold", orUnavailable(alone(held)), { again: true }), readHeld),
-      perform: ({ driver, taskserv }) =>
-        provisioners[driver].perform({ _tag: "taskserv.delete", taskserv }, false, context),
+      perform: ({ driver, means, taskserv }) =>
+        provisioners[driver].perform({ _tag: "taskserv.delete", taskserv }, means, context),
       keep: ({ taskserv }, done) =>
         Effect.as(
           move(provisioning, shelf, operation, inventory.taskserv(taskserv.id), "deleting", null),

@@ -195,17 +195,14 @@ describe("the builtin driver", () => {
     })
   )
 
-  it.effect("refuses an address that is none, and a template that is not configured", () =>
+  it.effect("refuses an address that is none, and leaves nothing of an action that was not run", () =>
     Effect.gen(function* () {
       const odd = yield* withTemplates({ make: printed('{"ip_address":"; rm -rf /"}') })
       assert.strictEqual((yield* odd.fails(create("op-1", "web-01"))).code, "invalid_result")
-      const none = yield* makeWorld({ config: '[provisioning.templates]\nserver_create = "nothing"\n' })
-      const failed = yield* none.fails(create("op-1", "web-01"))
-      assert.deepInclude(failed, {
-        code: "not_started",
-        message: 'provisioning.templates.server_create: there is no action "nothing"'
-      })
-      assert.lengthOf(yield* none.inventory.servers, 0)
+      const error = { code: "invalid_input", message: 'argument "size": found nothing' }
+      const refused = yield* withTemplates({ make: { status: "failed", error } })
+      assert.strictEqual((yield* refused.fails(create("op-1", "web-01"))).code, "template_failed")
+      assert.lengthOf(yield* refused.inventory.servers, 0)
     })
   )
 

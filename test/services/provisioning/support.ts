@@ -1,5 +1,5 @@
 /**
- * Operations that provision, without the engine: an inventory in memory, and a context whose journal outlives the run, so
+ * Operations that provision, without the engine: the stored inventory in memory, and a context whose journal outlives the run, so
  * that a run can be ended at any step, as a kill ends it, and begun again. Commands and actions are as a test tells.
  */
 import { spawn } from "node:child_process"
@@ -27,7 +27,7 @@ import type { OperationCommand, OperationContext } from "../../../src/services/o
 import { makeProvisioningKinds } from "../../../src/services/provisioning/provisioningKinds.ts"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { memoryInventory } from "../../harness/memoryInventory.ts"
+import { steppedInventory } from "../../harness/steppedInventory.ts"
 import { temporaryFolder } from "../../harness/temporaryFolder.ts"
 
 /** The daemon was killed. */
@@ -102,7 +102,7 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
     steps += 1
     return steps === killAt ? Effect.die(new Killed()) : Effect.void
   })
-  const inventory = memoryInventory(step)
+  const inventory = yield* steppedInventory(step)
 
   const contextOf = ({ id }: Operation): OperationContext => {
     const journal = journals.get(id) ?? new Map<string, Entry>()
