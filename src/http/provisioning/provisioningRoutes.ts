@@ -1,5 +1,8 @@
 /** The Provisioning API: every endpoint of its contract with its handler, loaded when it is first asked. */
 import * as Effect from "effect/Effect"
+import { EventLog } from "../../services/events/EventLog.ts"
+import { Instance } from "../../services/Instance.ts"
+import { Metrics } from "../../services/metrics/Metrics.ts"
 import { Operations } from "../../services/operations/Operations.ts"
 import { Inventory } from "../../services/provisioning/Inventory.ts"
 import { provisioningEndpoints } from "../api/endpoints.ts"
@@ -7,13 +10,16 @@ import { bindAtFirstUse, type Route } from "../edge/routes.ts"
 import { operationRoutes } from "../operations/operationRoutes.ts"
 
 export const provisioningRoutes = Effect.gen(function* () {
-  const services = { inventory: yield* Inventory, operations: yield* Operations }
-  const { servers, taskservs, workspaces } = provisioningEndpoints
+  const operations = yield* Operations
+  const services = { inventory: yield* Inventory, operations }
+  const itself = { instance: yield* Instance, log: yield* EventLog, metrics: yield* Metrics, operations }
+  const { servers, service, taskservs, workspaces } = provisioningEndpoints
   const routes: ReadonlyArray<Route> = [
+    ...bindAtFirstUse(service, async () => (await import("./serviceHandlers.ts")).makeServiceHandlers(itself)),
     ...bindAtFirstUse(servers, async () => (await import("./serverHandlers.ts")).makeServerHandlers(services)),
     ...bindAtFirstUse(taskservs, async () => (await import("./taskservHandlers.ts")).makeTaskservHandlers(services)),
     ...bindAtFirstUse(workspaces, async () => (await import("./workspaceHandlers.ts")).makeWorkspaceHandlers(services)),
-    ...operationRoutes(provisioningEndpoints.operations, services.operations)
+    ...operationRoutes(provisioningEndpoints.operations, operations)
   ]
   return routes
 })

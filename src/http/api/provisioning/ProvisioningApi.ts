@@ -2,11 +2,13 @@
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { ProvisioningOperationsGroup } from "./Operations.ts"
+import { ServiceGroup } from "./Service.ts"
 import { ServersGroup } from "./Servers.ts"
 import { TaskservsGroup } from "./Taskservs.ts"
 import { WorkspacesGroup } from "./Workspaces.ts"
 
 export class ProvisioningApi extends HttpApi.make("provisioning")
+  .add(ServiceGroup)
   .add(ServersGroup)
   .add(TaskservsGroup)
   .add(WorkspacesGroup)

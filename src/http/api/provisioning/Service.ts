@@ -5,7 +5,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { provisioningEndpoints } from "../endpoints.ts"
-import { readErrors } from "../identity/errors.ts"
+import { readErrors } from "./errors.ts"
 
 const { service } = provisioningEndpoints
 
