@@ -101,10 +101,11 @@ export const decide = (input: WorkflowInput, history: History, situation: Situat
     if (readyAt === undefined || unaskable !== undefined) continue
     parts.forEach((state, index) => {
       const part = index + 1
+      const task = () => Result.getOrThrow(taskOf(step, part, input.workspace, made, input.steps))
       const tryAsk = (attempt: number): Ask => ({
         name: tryName(step.name, part, attempt),
         step: step.name,
-        task: () => Result.getOrThrow(taskOf(step, part, input.workspace, made, input.steps)),
+        task,
         forward: true,
         timeoutMs: step.timeout_ms
       })
@@ -112,7 +113,7 @@ export const decide = (input: WorkflowInput, history: History, situation: Situat
       // What is being cleared away when it is stopped is waited for; what is not yet is undone with the rest.
       if (state._tag === "clearing" && (stop === undefined || history.has(state.name))) {
         const { child, name } = state
-        asks.push({ name, step: step.name, task: () => leftover(step, child), forward: false, timeoutMs: null })
+        asks.push({ name, step: step.name, task: () => leftover(step, child, task()), forward: false, timeoutMs: null })
       }
       if (stop !== undefined) return
       if (state._tag === "unasked") asks.push(tryAsk(1))
@@ -125,6 +126,7 @@ export const decide = (input: WorkflowInput, history: History, situation: Situat
   if (stop === undefined) return { steps, stop, undos: [], asks, wakeAt: allDone ? undefined : wakeAt, ended: allDone }
 
   const undos = undosOf(
+    input,
     steps.map(({ step }) => step),
     history,
     made

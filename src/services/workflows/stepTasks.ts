@@ -61,15 +61,22 @@ export const undoTasks = (
   if (undo === undefined) return configured
   const id = own[undo === "server.delete" ? "server_id" : "taskserv_id"]
   const removal =
-    typeof id === "string" ? Result.succeed(removalOf(undo, id)) : Result.fail("it did not tell what it made")
+    typeof id === "string"
+      ? Result.succeed(removalOf(undo, id, thingOf(own)))
+      : Result.fail("it did not tell what it made")
   return [...configured, ["remove", removal]]
 }
 
-export const removalOf = (operation: StepOperation, id: string): Task => ({
+/** By the id; `name` is in whose turn. */
+export const removalOf = (operation: StepOperation, id: string, name: string): Task => ({
   kind: operation,
-  name: id,
+  name,
   input: { [operation === "server.delete" ? "server_id" : "taskserv_id"]: id }
 })
+
+/** What operations on one thing are called, whoever asks for them. */
+const thingOf = (members: Readonly<Record<string, Json>>): string =>
+  `${text(members["workspace"])}/${text(members["hostname"] ?? members["name"])}`
 
 const actionTask = (action: string, args: Readonly<Record<string, Json>>): Task => ({
   kind: "action",
@@ -77,11 +84,10 @@ const actionTask = (action: string, args: Readonly<Record<string, Json>>): Task 
   input: { args }
 })
 
-const operationTask = (kind: string, input: Readonly<Record<string, Json>>): Task => ({
-  kind,
-  name: text(input["server_id"] ?? input["taskserv_id"] ?? input["hostname"] ?? input["name"]),
-  input
-})
+const operationTask = (kind: string, input: Readonly<Record<string, Json>>): Task => {
+  const id = input["server_id"] ?? input["taskserv_id"]
+  return { kind, name: id === undefined ? thingOf(input) : text(id), input }
+}
 
 const fill = (
   input: PlannedInput,

@@ -7,8 +7,8 @@ import { isFinal, type OperationFault } from "../operations/Operation.ts"
 import { idOf } from "../provisioning/lifecycle.ts"
 import { type Child, type History, tryName, undoName } from "./history.ts"
 import { operationShapes } from "./operationMembers.ts"
-import { type Made, partsOf, removalOf, type Task, undoTasks } from "./stepTasks.ts"
-import type { PlannedStep } from "./WorkflowInput.ts"
+import { type Made, partsOf, removalOf, type Task, taskOf, undoTasks } from "./stepTasks.ts"
+import type { PlannedStep, WorkflowInput } from "./WorkflowInput.ts"
 
 export interface Undo {
   readonly name: string
@@ -20,7 +20,12 @@ export interface Undo {
 }
 
 /** In the order in which they are undone. */
-export const undosOf = (steps: ReadonlyArray<PlannedStep>, history: History, made: Made): ReadonlyArray<Undo> => {
+export const undosOf = (
+  { steps: all, workspace }: WorkflowInput,
+  steps: ReadonlyArray<PlannedStep>,
+  history: History,
+  made: Made
+): ReadonlyArray<Undo> => {
   const found: Array<{ readonly at: number; readonly undos: ReadonlyArray<Undo> }> = []
   for (const step of steps) {
     for (let part = 1; part <= partsOf(step); part++) {
@@ -28,7 +33,8 @@ export const undosOf = (steps: ReadonlyArray<PlannedStep>, history: History, mad
         const name = tryName(step.name, part, attempt)
         const child = history.get(name)
         if (child === undefined) break
-        const undos = ofTry(step, name, child, history, made, steps)
+        const task = () => Result.getOrThrow(taskOf(step, part, workspace, made, all))
+        const undos = ofTry({ step, name, child, task }, history, made, all)
         if (undos.length > 0) found.push({ at: child.endedAt ?? child.createdAt, undos })
       }
     }
@@ -40,10 +46,16 @@ export const undosOf = (steps: ReadonlyArray<PlannedStep>, history: History, mad
     .flatMap(({ undos }) => undos)
 }
 
+interface Tried {
+  readonly step: PlannedStep
+  readonly name: string
+  readonly child: Child
+  /** What was asked for. */
+  readonly task: () => Task
+}
+
 const ofTry = (
-  step: PlannedStep,
-  name: string,
-  child: Child,
+  { child, name, step, task: asked }: Tried,
   history: History,
   made: Made,
   steps: ReadonlyArray<PlannedStep>
@@ -56,14 +68,14 @@ const ofTry = (
   if (child.status === "completed") {
     return undoTasks(step, made, child.members, steps).map(([how, task]) => undo(how, task))
   }
-  const asked = history.has(undoName(name, "remove"))
-  const isLeft = asked || (child.left && history.get(undoName(name, "clear"))?.status !== "completed")
-  return isLeft ? [undo("remove", Result.succeed(leftover(step, child)))] : []
+  const isBegun = history.has(undoName(name, "remove"))
+  const isLeft = isBegun || (child.left && history.get(undoName(name, "clear"))?.status !== "completed")
+  return isLeft ? [undo("remove", Result.succeed(leftover(step, child, asked())))] : []
 }
 
 /** What removes the row that a create has left. */
-export const leftover = (step: PlannedStep, child: Child): Task =>
-  removalOf(removing(step) ?? "server.delete", leftoverId(step, child.id ?? ""))
+export const leftover = (step: PlannedStep, child: Child, { name }: Task): Task =>
+  removalOf(removing(step) ?? "server.delete", leftoverId(step, child.id ?? ""), name)
 
 /** Its id comes from the operation's. */
 export const leftoverId = (step: PlannedStep, operation: string): string =>

@@ -250,10 +250,12 @@ describe("a workflow", () => {
           step("echo", { needs: ["note"], input: { text: { step: "note", member: "stdout" } } }),
           step("bad", { needs: ["echo"] })
         ]),
-        ({ name }) => (name === "do bad" ? { fault } : { takesMs: name === "k8s-2" ? 50 : 100 })
+        ({ name }) => (name === "do bad" ? { fault } : { takesMs: name === "production/k8s-2" ? 50 : 100 })
       )
       yield* world.toEnd
-      const inputs = new Map(world.children().map(({ input, kind, name }) => [`${kind} ${name}`, input]))
+      const inputs = new Map(
+        world.children().map(({ input, kind, name }) => [`${kind} ${name.replace("production/", "")}`, input])
+      )
       assert.deepStrictEqual(inputs.get("server.create k8s-2"), {
         workspace: "production",
         hostname: "k8s-2",
@@ -271,7 +273,7 @@ describe("a workflow", () => {
         .filter(({ kind }) => kind.endsWith(".delete") || kind === "action")
         .slice(3)
       const name = (of: string) => {
-        const { id = "", kind = "" } = world.children().find((one) => one.name === of) ?? {}
+        const { id = "", kind = "" } = world.children().find((one) => one.name === `production/${of}`) ?? {}
         return idOf(kind === "taskserv.create" ? "tsk" : "srv", id)
       }
       assert.deepStrictEqual(
@@ -279,10 +281,10 @@ describe("a workflow", () => {
         [
           ["undo echo", { args: {} }],
           ["undo note", { args: {} }],
-          [name("haproxy"), { taskserv_id: name("haproxy") }],
-          [name("k8s-3"), { server_id: name("k8s-3") }],
-          [name("k8s-1"), { server_id: name("k8s-1") }],
-          [name("k8s-2"), { server_id: name("k8s-2") }]
+          ["production/haproxy", { taskserv_id: name("haproxy") }],
+          ["production/k8s-3", { server_id: name("k8s-3") }],
+          ["production/k8s-1", { server_id: name("k8s-1") }],
+          ["production/k8s-2", { server_id: name("k8s-2") }]
         ]
       )
       assert.strictEqual(world.rows.size, 0)

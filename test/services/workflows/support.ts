@@ -148,14 +148,15 @@ export const makeWorld = Effect.fnUntraced(function* (
       if (does.leaves !== true) rows.delete(made)
       return yield* end(id, { status: "failed", error: does.fault })
     }
-    if (task.kind.endsWith(".delete") && !rows.delete(task.name)) {
+    if (task.kind.endsWith(".delete") && !rows.delete(removedBy(task))) {
       return yield* end(id, { status: "failed", error: { code: "not_found", message: `there is no ${task.name}` } })
     }
+    const called = task.name.replace(/^.*\//u, "")
     const result =
       task.kind === "server.create"
-        ? { server_id: made, hostname: task.name, ip_address: "10.0.0.1", workspace: "production" }
+        ? { server_id: made, hostname: called, ip_address: "10.0.0.1", workspace: "production" }
         : task.kind === "taskserv.create"
-          ? { taskserv_id: made, name: task.name, workspace: "production", servers: [] }
+          ? { taskserv_id: made, name: called, workspace: "production", servers: [] }
           : (does.result ?? { exit_code: 0, duration_ms: 1, stdout: { head: `${task.name}\n`, tail: "" } })
     yield* end(id, { status: "completed", result })
   })
@@ -292,6 +293,16 @@ export const makeWorld = Effect.fnUntraced(function* (
     progress: () => progress
   }
 })
+
+const Removal = Schema.Struct({
+  server_id: Schema.optionalKey(Schema.String),
+  taskserv_id: Schema.optionalKey(Schema.String)
+})
+
+const removedBy = ({ input }: Task): string => {
+  const { server_id, taskserv_id } = Schema.decodeUnknownSync(Removal)(input)
+  return server_id ?? taskserv_id ?? ""
+}
 
 const fail = (why: string): never => {
   throw new Error(why)
