@@ -42,43 +42,41 @@ export const operationId = (call: Call): Effect.Effect<string, OperationNotFound
   return uuid.test(id) ? Effect.succeed(id) : Effect.fail(new OperationNotFound({ id: given }))
 }
 
+/** Of what matches, entries until there are enough, and where the rest begins. */
+export const operationPage = Effect.fnUntraced(function* (
+  operations: Pick<Service, "list">,
+  query: OperationQuery,
+  render: (operation: Operation) => unknown
+): Effect.fn.Return<HttpServerResponse.HttpServerResponse, OperationsUnavailable> {
+  const entries: Array<string> = []
+  let bytes = 0
+  let before = query.before
+  for (;;) {
+    const limit = Math.min(readAtOnce, query.limit - entries.length + 1)
+    const read = yield* operations.list({ ...query, before, limit })
+    for (const operation of read) {
+      if (entries.length === query.limit || bytes >= pageBytesMax) return pageResponse(entries, before)
+      const text = JSON.stringify(render(operation))
+      entries.push(text)
+      bytes += text.length
+      before = operation.seq
+    }
+    if (read.length < limit) return pageResponse(entries, null)
+  }
+})
+
+const pageResponse = (entries: ReadonlyArray<string>, next: number | null): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(`[${entries.join(",")}]\n`, {
+    contentType: "application/json",
+    ...(next === null ? {} : { headers: { "x-next-cursor": String(next) } })
+  })
+
 export const makeOperationHandlers = (operations: Service) => {
   const render = (operation: Operation) => operationEntry(operation, operations)
 
-  /** Of what matches, entries until there are enough, and whether there are more. */
-  const collect = Effect.fnUntraced(function* (
-    query: OperationQuery
-  ): Effect.fn.Return<
-    { readonly entries: ReadonlyArray<string>; readonly next: number | null },
-    OperationsUnavailable
-  > {
-    const entries: Array<string> = []
-    let bytes = 0
-    let before = query.before
-    for (;;) {
-      const limit = Math.min(readAtOnce, query.limit - entries.length + 1)
-      const read = yield* operations.list({ ...query, before, limit })
-      for (const operation of read) {
-        if (entries.length === query.limit || bytes >= pageBytesMax) return { entries, next: before }
-        const text = JSON.stringify(render(operation))
-        entries.push(text)
-        bytes += text.length
-        before = operation.seq
-      }
-      if (read.length < limit) return { entries, next: null }
-    }
-  })
-
   const listOperations: Handler = (call) =>
     Effect.flatMap(Effect.fromResult(parseOperationQuery(call.query)), (query) =>
-      Effect.mapBoth(collect(query), {
-        onFailure: operationFailure,
-        onSuccess: ({ entries, next }) =>
-          HttpServerResponse.text(`[${entries.join(",")}]\n`, {
-            contentType: "application/json",
-            ...(next === null ? {} : { headers: { "x-next-cursor": String(next) } })
-          })
-      })
+      Effect.mapError(operationPage(operations, query, render), operationFailure)
     )
 
   const getOperation: Handler = Effect.fnUntraced(function* (call) {
