@@ -2,7 +2,7 @@
  * Makes what is run of a definition and what a caller says: parameters checked one by one, each by its own rules and all
  * of them told, and put where the steps refer to them, as values. No text is made of them.
  *
- * Bounds: `partsMax` operations in all, retries and what undoes them apart.
+ * Bounds: `partsMax` operations in all, retries and what undoes them apart; `planBytesMax` of what is stored.
  */
 import * as Result from "effect/Result"
 import * as Arguments from "../commands/Arguments.ts"
@@ -22,6 +22,9 @@ export interface Asked {
   readonly parameters: Readonly<Record<string, unknown>>
   readonly check_mode: boolean
 }
+
+/** A long parameter that every step is given is stored with each. */
+const planBytesMax = 1024 * 1024
 
 type Values = ReadonlyMap<string, Scalar>
 
@@ -54,14 +57,18 @@ export const planWorkflow = (
   })
   const faults = countFaults(steps)
   if (faults.length > 0) return Result.fail(faults)
-  return Result.succeed({
+  const plan: WorkflowInput = {
     workspace: asked.workspace,
     workflow_type: definition.name,
     parameters: Object.fromEntries(values),
     check_mode: asked.check_mode,
     timeout_ms: definition.timeout_ms,
     steps
-  })
+  }
+  const bytes = Buffer.byteLength(JSON.stringify(plan))
+  return bytes > planBytesMax
+    ? Result.fail([`parameters: put where they are used, they make ${bytes} bytes, allowed: ${planBytesMax}`])
+    : Result.succeed(plan)
 }
 
 const readParameters = (

@@ -5,12 +5,14 @@ import { ProvisioningOperationsGroup } from "./Operations.ts"
 import { ServiceGroup } from "./Service.ts"
 import { ServersGroup } from "./Servers.ts"
 import { TaskservsGroup } from "./Taskservs.ts"
+import { WorkflowsGroup } from "./Workflows.ts"
 import { WorkspacesGroup } from "./Workspaces.ts"
 
 export class ProvisioningApi extends HttpApi.make("provisioning")
   .add(ServiceGroup)
   .add(ServersGroup)
   .add(TaskservsGroup)
+  .add(WorkflowsGroup)
   .add(WorkspacesGroup)
   .add(ProvisioningOperationsGroup)
   .annotateMerge(
