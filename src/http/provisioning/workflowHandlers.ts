@@ -14,17 +14,15 @@ import { workflowOf, workflowTypes } from "../../services/workflows/builtInWorkf
 import { planFaults } from "../../services/workflows/checkPlan.ts"
 import { planWorkflow } from "../../services/workflows/planWorkflow.ts"
 import { NewWorkflow } from "../../services/workflows/requests.ts"
-import type { StepState } from "../../services/workflows/stepStates.ts"
 import { workflowKindName } from "../../services/workflows/workflowKind.ts"
 import { inputOf, stepsOf } from "../../services/workflows/workflowView.ts"
 import type { provisioningEndpoints } from "../api/endpoints.ts"
-import type { StepEntry, WorkflowDetails, WorkflowEntry, WorkflowStatus } from "../api/provisioning/Workflows.ts"
+import type { WorkflowDetails, WorkflowEntry, WorkflowStatus } from "../api/provisioning/Workflows.ts"
 import type { Call } from "../edge/Call.ts"
 import { failure, type HttpFailure, invalid } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import { jsonReader } from "../edge/readJson.ts"
 import type { Handlers } from "../edge/routes.ts"
-import { timeText } from "../identity/times.ts"
 import { operationFailure } from "../operations/failures.ts"
 import { idempotencyOf } from "../operations/idempotency.ts"
 import { operationEntry } from "../operations/operationEntry.ts"
@@ -100,10 +98,7 @@ export const makeWorkflowHandlers = ({
       const seconds = yield* Effect.fromResult(integerParam(call.query, "wait", [0, waitSecondsMax], 0))
       const { id } = yield* find(call)
       const operation = yield* Effect.mapError(endOf(operations, id, Duration.seconds(seconds)), operationFailure)
-      const body: typeof WorkflowDetails.Type = {
-        ...entryOf(operation),
-        steps: (yield* steps(operation)).map(stepEntry)
-      }
+      const body: typeof WorkflowDetails.Type = { ...entryOf(operation), steps: yield* steps(operation) }
       return jsonResponse(body)
     }),
 
@@ -131,17 +126,3 @@ const refused = (faults: ReadonlyArray<string>): HttpFailure => {
   const more = faults.length > faultsShownMax ? `; and ${faults.length - faultsShownMax} more` : ""
   return invalid(`${faults.slice(0, faultsShownMax).join("; ")}${more}`)
 }
-
-const stepEntry = ({ ended_at, error, started_at, ...rest }: StepState): typeof StepEntry.Type => ({
-  ...rest,
-  started_at: started_at === null ? null : timeText(started_at),
-  ended_at: ended_at === null ? null : timeText(ended_at),
-  error:
-    error === null
-      ? null
-      : {
-          error: error.code,
-          message: error.message,
-          ...(error.details === undefined ? {} : { details: error.details })
-        }
-})

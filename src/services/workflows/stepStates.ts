@@ -1,5 +1,5 @@
 /**
- * The steps of a workflow as people see them: one word each, which try, the operations behind it, and what went wrong. What
+ * The steps of a workflow as they are shown: one word each, which try, the operations behind it, and what went wrong. What
  * is shown of a workflow that has ended is kept as its result, because its operations may be removed before it.
  */
 import * as Schema from "effect/Schema"
@@ -26,11 +26,11 @@ export const StepState = Schema.Struct({
   /** The latest; 0: none has been made. */
   attempt: Schema.Int,
   operation_ids: Schema.Array(Schema.String),
-  started_at: Schema.NullOr(Schema.Finite),
-  ended_at: Schema.NullOr(Schema.Finite),
+  started_at: Schema.NullOr(Schema.String),
+  ended_at: Schema.NullOr(Schema.String),
   error: Schema.NullOr(
     Schema.Struct({
-      code: Schema.String,
+      error: Schema.String,
       message: Schema.String,
       details: Schema.optionalKey(Schema.JsonObject)
     })
@@ -69,12 +69,19 @@ const stepState = (
     status,
     attempt: forward.parts.reduce((most, part) => ("attempt" in part ? Math.max(most, part.attempt) : most), 0),
     operation_ids: children.flatMap(({ id }) => id ?? []),
-    started_at:
-      children.length === 0 ? null : children.reduce((first, { createdAt }) => Math.min(first, createdAt), Infinity),
-    ended_at:
-      isOver && children.length > 0 ? children.reduce((last, { endedAt }) => Math.max(last, endedAt ?? 0), 0) : null,
-    error: status === "compensation_failed" ? (undoFault ?? fault) : fault
+    started_at: timeText(children.reduce((first, { createdAt }) => Math.min(first, createdAt), Infinity)),
+    ended_at: isOver ? timeText(children.reduce((last, { endedAt }) => Math.max(last, endedAt ?? 0), -Infinity)) : null,
+    error: shown(status === "compensation_failed" ? (undoFault ?? fault) : fault)
   }
+}
+
+/** RFC 3339, UTC; null where there was nothing to take it of. */
+const timeText = (atMs: number): string | null => (Number.isFinite(atMs) ? new Date(atMs).toISOString() : null)
+
+const shown = (fault: OperationFault | null): StepState["error"] => {
+  if (fault === null) return null
+  const { code, details, message } = fault
+  return { error: code, message, ...(details === undefined ? {} : { details }) }
 }
 
 const statusOf = (

@@ -13,7 +13,7 @@ import { accepted } from "./Servers.ts"
 
 const { workflows } = provisioningEndpoints
 
-export const StepEntry = Schema.Struct({
+const StepEntry = Schema.Struct({
   name: Schema.String,
   status: Schema.Literals(stepStatuses).annotate({
     description:
