@@ -16,7 +16,9 @@ import { EventLog } from "../../services/events/EventLog.ts"
 import { Pipes, type PipeStats } from "../../services/fifo/Pipes.ts"
 import { ProcessLog } from "../../services/log/ProcessLog.ts"
 import { Metrics, type Sample } from "../../services/metrics/Metrics.ts"
+import { Operations } from "../../services/operations/Operations.ts"
 import type { BoundListener } from "../listener/Listener.ts"
+import { operationSamples } from "./operationSamplers.ts"
 
 type Listeners = () => ReadonlyArray<Pick<BoundListener, "address" | "stats">>
 
@@ -26,6 +28,7 @@ export const registerSamplers = Effect.fnUntraced(function* (listeners: Listener
   const executor = yield* Executor
   const log = yield* EventLog
   const metrics = yield* Metrics
+  const operations = yield* Operations
   const pipes = yield* Pipes
   const processLog = yield* ProcessLog
   const supervisor = yield* Supervisor
@@ -37,6 +40,7 @@ export const registerSamplers = Effect.fnUntraced(function* (listeners: Listener
         ...pipes.stats().flatMap(pipeSamples),
         ...(yield* supervisor.report).flatMap(actorSamples),
         ...commandSamples(yield* executor.report),
+        ...(yield* operationSamples(operations)),
         ...eventSamples(log),
         ...authSamples(throttle.stats()),
         ...auditSamples(audit.stats(), audit.degraded() !== undefined),

@@ -10,6 +10,7 @@ import { FailureThrottle } from "../../../src/services/auth/FailureThrottle.ts"
 import { type ActiveCommand, Executor, type ExecutorReport } from "../../../src/services/commands/Executor.ts"
 import { Pipes, type PipeStats } from "../../../src/services/fifo/Pipes.ts"
 import { Metrics } from "../../../src/services/metrics/Metrics.ts"
+import { Operations } from "../../../src/services/operations/Operations.ts"
 import { mockEventLog, mockProcessLog } from "../../harness/mocks.ts"
 
 /** Numbers that differ, so that none can stand for another. */
@@ -131,7 +132,14 @@ systemapi_audit_recorded_total 65
 systemapi_audit_summed_total 66
 systemapi_audit_failed_total 67
 systemapi_audit_degraded 1
-systemapi_log_lines_dropped_total 70`
+systemapi_log_lines_dropped_total 70
+systemapi_operations_pending 80
+systemapi_operations_running 81
+systemapi_operations_kept 82
+systemapi_operations_output_bytes 83
+systemapi_operations_ended_total{status="completed"} 84
+systemapi_operations_ended_total{status="failed"} 85
+systemapi_operations_ended_total{status="cancelled"} 86`
 
 const services = Layer.mergeAll(
   Metrics.layer,
@@ -142,6 +150,10 @@ const services = Layer.mergeAll(
     record: () => {},
     stats: () => ({ recorded: 65, summed: 66, failed: 67 }),
     degraded: () => "no space left on device"
+  }),
+  Layer.mock(Operations, {
+    counts: Effect.succeed({ pending: 80, running: 81, total: 82, outputBytes: 83 }),
+    endings: () => ({ completed: 84, failed: 85, cancelled: 86 })
   }),
   Layer.succeed(Pipes, { stats: () => [pipeStats] }),
   mockEventLog({
