@@ -15,7 +15,7 @@ import { program } from "./build.ts"
 import { blocks, commands, differences, ofLanguage, scripts } from "./printed.ts"
 import { type Daemon, execute, run, start, temporaryFolder, write } from "./support.ts"
 
-/** Users and workflow of the document, on two free ports of this machine. */
+/** The document's users, on two free ports of this machine; everything else is as it comes. */
 const config = `
 [general]
 pipe_file = ""
@@ -34,16 +34,6 @@ tls = true
 
 [auth]
 development_users = true
-
-[workflows.cluster_create]
-parameters = [
-  { name = "cluster_name", pattern = "[a-z0-9-]+" },
-  { name = "node_count", type = "int", min = 1, max = 16 }
-]
-steps = [
-  { name = "nodes", operation = "server.create", count = { parameter = "node_count" }, input = { hostname = { parameter = "cluster_name" }, provider = "upcloud", plan = "2xCPU-4GB" } },
-  { name = "kubernetes", operation = "taskserv.create", needs = ["nodes"], input = { name = "kubernetes-of-nodes", servers = { step = "nodes", member = "hostname" } } }
-]
 `
 
 const Login = Schema.Struct({ token: Schema.String, refresh_token: Schema.String, expires_in: Schema.Int })
@@ -119,7 +109,9 @@ describe("the document's commands", () => {
         done += 1
         const got = yield* shell(as(command), token)
         assert.strictEqual(got.status, status, `${command}\n${got.text}`)
-        if (answer !== undefined) assert.deepStrictEqual(differences(answer, JSON.parse(got.text)), [], command)
+        // What is asked for is answered alike, whatever it is; it is printed of the first.
+        const wanted = answer ?? (status === 202 ? one("/v1/servers/create").answer : undefined)
+        if (wanted !== undefined) assert.deepStrictEqual(differences(wanted, JSON.parse(got.text)), [], command)
         return got.text
       })
 

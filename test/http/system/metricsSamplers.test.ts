@@ -153,6 +153,7 @@ const services = Layer.mergeAll(
   }),
   Layer.mock(Operations, {
     counts: Effect.succeed({ pending: 80, running: 81, total: 82, outputBytes: 83 }),
+    position: () => undefined,
     endings: () => ({ completed: 84, failed: 85, cancelled: 86 })
   }),
   Layer.succeed(Pipes, { stats: () => [pipeStats] }),
