@@ -136,7 +136,8 @@ export const makeFakeOperations = (bounds = { headBytes: 1024 * 1024, tailBytes:
             .findIndex(({ operation: one }) => one.id === id)
         : undefined,
     output: (id) => Effect.map(found(id), ({ output }) => output.live),
-    counts: Effect.die(new Error("nobody counts here"))
+    counts: Effect.die(new Error("nobody counts here")),
+    endings: () => ({ completed: 0, failed: 0, cancelled: 0 })
   })
 
   return {

@@ -12,6 +12,10 @@ import { storedLayer } from "../../../src/services/operations/storedLayer.ts"
 import { Inventory } from "../../../src/services/provisioning/Inventory.ts"
 import { layerAt } from "../../../src/services/storage/OperationsStorageHere.ts"
 
+/** Without the bytes of output, of which each test knows its own. */
+export const countsOf = ({ counts }: OperationStore["Service"]) =>
+  Effect.map(counts, ({ pending, running, total }) => ({ pending, running, total }))
+
 export const askedOf = (id: string, more: Partial<NewOperation> = {}): NewOperation => ({
   id,
   kind: "action",

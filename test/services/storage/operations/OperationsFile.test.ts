@@ -20,7 +20,7 @@ import type { OperationsUnavailable } from "../../../../src/services/operations/
 import { OperationsFile } from "../../../../src/services/storage/operations/OperationsFile.ts"
 import { readOnly, smallDisk } from "../../../harness/smallDisk.ts"
 import { temporaryFolder } from "../../../harness/temporaryFolder.ts"
-import { askedOf, completed, entryOf, many, openAt, outputOf, queryOf } from "../../operations/rows.ts"
+import { askedOf, completed, countsOf, entryOf, many, openAt, outputOf, queryOf } from "../../operations/rows.ts"
 
 const promise = <A>(work: () => Promise<A>) => Effect.promise(work)
 
@@ -50,7 +50,7 @@ describe("an operations file", () => {
     Effect.gen(function* () {
       const path = join(yield* temporaryFolder, "deep", "operations.sqlite")
       const { store } = yield* openAt(path)
-      assert.deepStrictEqual(yield* store.counts, { pending: 0, running: 0, total: 0 })
+      assert.deepStrictEqual(yield* countsOf(store), { pending: 0, running: 0, total: 0 })
       assert.deepStrictEqual([yield* store.list(queryOf()), yield* store.unfinished(0, 10)], [[], []])
       assert.deepStrictEqual([yield* store.get("a"), yield* store.requestCancel("a", "ann", 1)], [null, null])
       assert.deepStrictEqual([yield* store.begin("a", 1), yield* store.end("a", completed, 1)], [false, false])
@@ -205,7 +205,7 @@ describe("a batch", () => {
               return value.tag
           }
         }),
-        [null, "submitted", "many", true, false, { pending: 0, running: 1, total: 1 }]
+        [null, "submitted", "many", true, false, { pending: 0, running: 1, total: 1, outputBytes: 0 }]
       )
       file.close()
     })
@@ -218,7 +218,7 @@ describe("a batch", () => {
       // No whole number: SQLite refuses it for a time.
       assert.throws(() => file.perform([submission("b", 1), { tag: "begin", id: "a", now: 1 }, submission("c", 0.5)]))
       const [counts, b] = file.perform([{ tag: "counts" }, { tag: "get", id: "b" }])
-      assert.deepStrictEqual(counts, { tag: "counts", counts: { pending: 1, running: 0, total: 1 } })
+      assert.deepStrictEqual(counts, { tag: "counts", counts: { pending: 1, running: 0, total: 1, outputBytes: 0 } })
       assert.deepStrictEqual(b, { tag: "operation", operation: null })
       file.close()
     })
@@ -242,7 +242,7 @@ describe("a full disk", () => {
       }
       const error = yield* Effect.flip(refused)
       assert.isTrue(error._tag === "OperationsUnavailable" && error.full)
-      assert.deepStrictEqual(yield* store.counts, { pending: kept + 1, running: 0, total: kept + 1 })
+      assert.deepStrictEqual(yield* countsOf(store), { pending: kept + 1, running: 0, total: kept + 1 })
       assert.isNotNull(yield* store.get("a"))
       yield* disk.free
       yield* store.submit(askedOf("late"), 1, many)

@@ -23,7 +23,7 @@ import { batched, layer } from "../../../../src/services/storage/OperationsStora
 import type { StorageFault } from "../../../../src/services/storage/sqliteFault.ts"
 import { StorageWorker } from "../../../../src/services/storage/StorageWorker.ts"
 import { temporaryFolder } from "../../../harness/temporaryFolder.ts"
-import { askedOf, completed, many, outputOf, queryOf } from "../../operations/rows.ts"
+import { askedOf, completed, countsOf, many, outputOf, queryOf } from "../../operations/rows.ts"
 
 const begin = (id: string): OperationsCommand => ({ tag: "begin", id, now: 1 })
 
@@ -209,7 +209,7 @@ describe("the storage thread", () => {
         [...seqs],
         ids.map((_, i) => i + 1)
       )
-      assert.deepStrictEqual(yield* store.counts, { pending: 0, running: 0, total: 200 })
+      assert.deepStrictEqual(yield* countsOf(store), { pending: 0, running: 0, total: 200 })
     })
   )
 

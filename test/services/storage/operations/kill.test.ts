@@ -11,7 +11,7 @@ import { operationsFile } from "../../../../src/services/storage/OperationsStora
 import { begin } from "../../../harness/faultySyscalls.ts"
 import { random } from "../../../harness/random.ts"
 import { temporaryFolder } from "../../../harness/temporaryFolder.ts"
-import { openAt, outputOf, queryOf } from "../../operations/rows.ts"
+import { countsOf, openAt, outputOf, queryOf } from "../../operations/rows.ts"
 
 const program = fileURLToPath(new URL("writer.ts", import.meta.url))
 
@@ -63,7 +63,7 @@ const verify = Effect.fnUntraced(function* (folder: string, said: ReadonlyArray<
   const all = yield* store.list(queryOf({ limit: 1_000_000 }))
   assert.strictEqual(new Set(all.map(({ id }) => id)).size, all.length)
   const countOf = (wanted: string) => all.filter(({ status }) => status === wanted).length
-  assert.deepStrictEqual(yield* store.counts, {
+  assert.deepStrictEqual(yield* countsOf(store), {
     pending: countOf("pending"),
     running: countOf("running"),
     total: all.length
