@@ -4,20 +4,20 @@
  */
 import type { OperationsCommand } from "./commands.ts"
 
-/** A small command, as long as it takes in its thread: some 50 µs. */
-const commandWeight = 4096
+/** A small command, for the 50 to 100 µs that it takes there. */
+const commandWeight = 8192
 
 /** An operation of a page. */
 const rowWeight = 1024
 
-/** 256 small commands, or one page of 1000 operations: some 15 ms of the thread, beside the fsync. */
+/** 128 small commands, or one page of 1000 operations: some 15 ms of the thread, beside the fsync. */
 export const batchWeightMax = 1024 * 1024
 
 /**
- * What may wait: some 16,000 small commands, more than the connections that can wait for one. What operations say of
- * themselves counts, but is never refused for it: how much that can be is bounded by how many run.
+ * What may wait: some 8000 small commands, a second's work. What operations say of themselves counts, but is never
+ * refused for it: how much that can be is bounded by how many run.
  */
-export const waitingWeightMax = 64 * commandWeight * 256
+export const waitingWeightMax = 64 * batchWeightMax
 
 export const weightOf = (command: OperationsCommand): number => commandWeight + heaviness(command)
 

@@ -171,7 +171,7 @@ describe("a batch", () => {
   })
 
   it("is bounded in number too, and a page of a thousand fills one", () => {
-    assert.strictEqual(batchesOf(Array.from({ length: 1000 }, () => ({ weight: weightOf(begin("a")) }))).length, 4)
+    assert.strictEqual(batchesOf(Array.from({ length: 1000 }, () => ({ weight: weightOf(begin("a")) }))).length, 8)
     assert.isAtLeast(weightOf({ tag: "list", query: queryOf({ limit: 1024 }) }), batchWeightMax)
   })
 })
