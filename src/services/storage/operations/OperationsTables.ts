@@ -110,7 +110,10 @@ export class OperationsTables {
       case "add-server":
         return { tag: "added", outcome: this.servers.add(command.server) }
       case "change-server":
-        return { tag: "renamed", outcome: this.servers.change(command.id, { ...command.change, updatedAt: command.now }) }
+        return {
+          tag: "renamed",
+          outcome: this.servers.change(command.id, { ...command.change, updatedAt: command.now })
+        }
       case "remove-server":
         return changed(this.servers.remove(command.id))
       case "taskservs":
@@ -118,9 +121,7 @@ export class OperationsTables {
       case "add-taskserv":
         return { tag: "added", outcome: this.taskservs.add(command.taskserv) }
       case "change-taskserv":
-        return changed(
-          this.taskservs.change(command.id, { ...command.change, updatedAt: command.now }) === "changed"
-        )
+        return changed(this.taskservs.change(command.id, { ...command.change, updatedAt: command.now }) === "changed")
       case "remove-taskserv":
         return changed(this.taskservs.remove(command.id))
       case "workspaces":

@@ -51,9 +51,7 @@ export class ProvisionTable<A extends Provisioned> {
     this.one = db.prepare(`SELECT ${names} FROM ${table} WHERE id = ?`)
     this.same = db.prepare(`SELECT ${names} FROM ${table} WHERE id = ?1 OR (workspace = ?2 AND ${name} = ?3)`)
     this.count = db.prepare(`SELECT count(*) AS n FROM ${table}`)
-    this.update = db.prepare(
-      `UPDATE ${table} SET (${names}) = (${columns.map(() => "?").join()}) WHERE id = ?`
-    )
+    this.update = db.prepare(`UPDATE ${table} SET (${names}) = (${columns.map(() => "?").join()}) WHERE id = ?`)
     this.delete = db.prepare(`DELETE FROM ${table} WHERE id = ?`)
   }
 
