@@ -62,7 +62,8 @@ export const makeTurns = Effect.fnUntraced(function* (
   services: TurnServices
 ): Effect.fn.Return<Turns, never, Scope.Scope> {
   const { giveUp, kinds, lives, log, outputLimits, stopping, store, submitChild } = services
-  const scope = yield* Effect.scope
+  // Made now, it is closed after the finalizers that are added later: what runs is told of the stop before it is cut off.
+  const scope = yield* Scope.fork(yield* Effect.scope)
   const endings = { completed: 0, failed: 0, cancelled: 0 }
   const isStopping = () => Deferred.isDoneUnsafe(stopping)
   const gaveUp = Effect.andThen(Deferred.await(giveUp), Effect.interrupt)
