@@ -167,7 +167,8 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
       progress: (fraction, text) => Effect.sync(() => void progress.push([fraction, text])),
       say: (line) => Effect.sync(() => void said.push(line)),
       isCancelled: Effect.sync(() => cancelled.has(id)),
-      cancelled: Effect.never
+      cancelled: Effect.never,
+      untilStop: Effect.never
     }
   }
 
