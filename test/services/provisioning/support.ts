@@ -133,7 +133,6 @@ export const makeWorld = Effect.fnUntraced(function* (options: WorldOptions = {}
         return yield* exit
       })
     return {
-      untilStop: Effect.never,
       once: (name, effect, { again }) => known(`once/${name}`, again, effect, isJson),
       command: (request, { again }) =>
         known(
