@@ -1,12 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Access, type Endpoint, identityEndpoints, systemEndpoints } from "../../../src/http/api/endpoints.ts"
+import {
+  type Access,
+  type Endpoint,
+  identityEndpoints,
+  provisioningEndpoints,
+  systemEndpoints
+} from "../../../src/http/api/endpoints.ts"
 import { permissionNeeded } from "../../../src/http/edge/Access.ts"
 import type { Route } from "../../../src/http/edge/routes.ts"
 import { permissions } from "../../../src/services/identity/Permission.ts"
 
-const all: ReadonlyArray<Endpoint> = [...Object.values(systemEndpoints), ...Object.values(identityEndpoints)].flatMap(
-  (group): ReadonlyArray<Endpoint> => Object.values(group)
-)
+const all: ReadonlyArray<Endpoint> = [
+  ...Object.values(systemEndpoints),
+  ...Object.values(identityEndpoints),
+  ...Object.values(provisioningEndpoints)
+].flatMap((group): ReadonlyArray<Endpoint> => Object.values(group))
 
 describe("endpoints", () => {
   it("each say who may call them, or do not compile", () => {
@@ -30,7 +38,7 @@ describe("endpoints", () => {
   it("that are for everybody are these and no others", () => {
     assert.deepStrictEqual(
       all.filter(({ access }) => access === "public").map(({ method, path }) => `${method} ${path}`),
-      ["POST /v1/auth/login", "POST /v1/auth/refresh", "GET /.well-known/jwks.json"]
+      ["POST /v1/auth/login", "POST /v1/auth/refresh", "GET /.well-known/jwks.json", "GET /health", "GET /v1/health"]
     )
   })
 
