@@ -191,6 +191,22 @@ describe("an action that is asked for as an operation", () => {
   )
 })
 
+describe("a daemon that has no password yet", () => {
+  it.live("lets whoever may run its actions find their runs again", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({
+        config: '[general]\nlisten_addr = "127.0.0.1:0"\n[actions]\nhello = "echo out"\n'
+      })
+      const asked = yield* curl("-H", "Prefer: respond-async", `${url}/api/v1/actions/hello`)
+      assert.strictEqual(asked.status, 202)
+      const location = `${url}${asked.headers["location"]}`
+      const ended = entryOf(yield* curl(`${location}?wait=30`))
+      assert.deepStrictEqual([ended.status, ended.created_by], ["completed", "anonymous"])
+      assert.strictEqual((yield* curl(`${location}/output`)).body, "out\n")
+    })
+  )
+})
+
 describe("the output of an operation", () => {
   it.live("is sent live, resumed where it broke off, and told to be whole", () =>
     Effect.gen(function* () {

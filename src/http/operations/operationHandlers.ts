@@ -10,13 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { isFinal, type Operation } from "../../services/operations/Operation.ts"
-import {
-  OperationNotFound,
-  type OperationQuery,
-  type Operations,
-  type OperationsUnavailable
-} from "../../services/operations/Operations.ts"
-import type { Call } from "../edge/Call.ts"
+import type { OperationQuery, Operations, OperationsUnavailable } from "../../services/operations/Operations.ts"
 import { failure } from "../edge/HttpFailure.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import type { Handler } from "../edge/routes.ts"
@@ -25,6 +19,7 @@ import { operationFailure } from "./failures.ts"
 import { operationEntry } from "./operationEntry.ts"
 import { integerParam, parseOperationQuery, waitSecondsMax } from "./operationParams.ts"
 import { whoOf } from "./submitting.ts"
+import { mayKnow, operationOf } from "./visible.ts"
 
 const pageBytesMax = 1024 * 1024
 
@@ -33,20 +28,12 @@ const readAtOnce = 64
 
 type Service = Operations["Service"]
 
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u
-
-/** The id in the path. What is none is the id of no operation. */
-export const operationId = (call: Call): Effect.Effect<string, OperationNotFound> => {
-  const given = call.params["operation"] ?? ""
-  const id = given.toLowerCase()
-  return uuid.test(id) ? Effect.succeed(id) : Effect.fail(new OperationNotFound({ id: given }))
-}
-
 /** Of what matches, entries until there are enough, and where the rest begins. */
 export const operationPage = Effect.fnUntraced(function* (
   operations: Pick<Service, "list">,
   query: OperationQuery,
-  render: (operation: Operation) => unknown
+  render: (operation: Operation) => unknown,
+  isShown: (operation: Operation) => boolean = () => true
 ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, OperationsUnavailable> {
   const entries: Array<string> = []
   let bytes = 0
@@ -56,10 +43,11 @@ export const operationPage = Effect.fnUntraced(function* (
     const read = yield* operations.list({ ...query, before, limit })
     for (const operation of read) {
       if (entries.length === query.limit || bytes >= pageBytesMax) return pageResponse(entries, before)
+      before = operation.seq
+      if (!isShown(operation)) continue
       const text = JSON.stringify(render(operation))
       entries.push(text)
       bytes += text.length
-      before = operation.seq
     }
     if (read.length < limit) return pageResponse(entries, null)
   }
@@ -76,18 +64,20 @@ export const makeOperationHandlers = (operations: Service) => {
 
   const listOperations: Handler = (call) =>
     Effect.flatMap(Effect.fromResult(parseOperationQuery(call.query)), (query) =>
-      Effect.mapError(operationPage(operations, query, render), operationFailure)
+      Effect.mapError(operationPage(operations, query, render, mayKnow(call)), operationFailure)
     )
 
   const getOperation: Handler = Effect.fnUntraced(function* (call) {
     const seconds = yield* Effect.fromResult(integerParam(call.query, "wait", [0, waitSecondsMax], 0))
-    const found = Effect.flatMap(operationId(call), (id) => endOf(operations, id, Duration.seconds(seconds)))
-    return jsonResponse(render(yield* Effect.mapError(found, operationFailure)))
+    const ended = Effect.flatMap(operationOf(operations, call), (operation) =>
+      seconds === 0 ? Effect.succeed(operation) : endOf(operations, operation.id, Duration.seconds(seconds))
+    )
+    return jsonResponse(render(yield* Effect.mapError(ended, operationFailure)))
   })
 
   const cancelOperation: Handler = (call) =>
     Effect.matchEffect(
-      Effect.flatMap(operationId(call), (id) => operations.cancel(id, whoOf(call))),
+      Effect.flatMap(operationOf(operations, call), ({ id }) => operations.cancel(id, whoOf(call))),
       {
         onFailure: (error) => Effect.fail(operationFailure(error)),
         onSuccess: ({ accepted, operation }) =>

@@ -9,18 +9,18 @@ import { type HttpFailure, invalid } from "../edge/HttpFailure.ts"
 import type { Handler } from "../edge/routes.ts"
 import { stopping } from "../listener/Listener.ts"
 import { operationFailure } from "./failures.ts"
-import { operationId } from "./operationHandlers.ts"
 import { choiceParam, flagParam } from "./operationParams.ts"
 import { cursorAllowed, type OutputCursor, parseCursor } from "./OutputCursor.ts"
 import { formats, type OutputFormat, outputFormats } from "./outputFormats.ts"
 import { outputStream } from "./outputStream.ts"
+import { operationOf } from "./visible.ts"
 
 export const makeOutputHandler =
   (operations: Pick<Operations["Service"], "get" | "output" | "wait">): Handler =>
   (call) =>
     Effect.gen(function* () {
       const { follow, format, from, stream } = yield* Effect.fromResult(parseParams(call))
-      const id = yield* Effect.mapError(operationId(call), operationFailure)
+      const { id } = yield* Effect.mapError(operationOf(operations, call), operationFailure)
       const live = yield* Effect.mapError(operations.output(id), operationFailure)
       const stop = yield* stopping
       const { contentType, writer: writerOf } = formats[format]

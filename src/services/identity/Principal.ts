@@ -39,6 +39,10 @@ export const adminId = "admin"
 
 export const anonymousId = "anonymous"
 
+/** Let in as nobody while the System API has no password: it has all of that API, and nothing of the others. */
+export const isOpenToAll = ({ kind, roles }: Pick<Principal, "kind" | "roles">): boolean =>
+  kind === "anonymous" && roles.length === 0
+
 /** The APIs that a listener may mount (`listeners.apis`). */
 export const apiNames = ["system", "identity", "provisioning"] as const
 export type ApiName = (typeof apiNames)[number]

@@ -55,6 +55,8 @@ export const openGrants: ReadonlyArray<string> = [
   "profile:run",
   "events:*",
   "actions:*",
+  "operations:read",
+  "operations:cancel",
   "uploads:*",
   "secret:set",
   "units:read",

@@ -292,3 +292,38 @@ describe("POST …/operations/{id}/cancel", () => {
     })
   )
 })
+
+describe("whoever comes while the System API has no password", () => {
+  it.effect("has the runs of actions that such callers can ask for, and nothing of the Provisioning API", () =>
+    Effect.gen(function* () {
+      const fake = makeFakeOperations()
+      const { call } = yield* makeApp({ operations: fake.service })
+      const submit = (rest?: Partial<NewOperation>) =>
+        Effect.map(fake.service.submit(asked(rest)), ({ operation }) => operation.id)
+      const run = yield* submit({ who: "anonymous" })
+      const others = [yield* submit({ kind: "server.create" }), yield* submit({ parent: unknown })]
+      assert.deepStrictEqual(
+        decodeList((yield* call("/api/v1/operations")).text).map(({ id }) => id),
+        [run]
+      )
+      assert.strictEqual((yield* call(`/api/v1/operations/${run}`)).status, 200)
+      assert.strictEqual((yield* call("/v1/operations")).status, 401)
+      assert.strictEqual((yield* call(`/v1/operations/${run}`)).status, 401)
+      for (const other of others) {
+        for (const [rest, init] of [
+          ["", {}],
+          ["?wait=1", {}],
+          ["/output", {}],
+          ["/cancel", post]
+        ] as const) {
+          assert.strictEqual((yield* call(`/api/v1/operations/${other}${rest}`, init)).status, 404, rest)
+        }
+      }
+      assert.strictEqual((yield* call(`/api/v1/operations/${run}/cancel`, post)).status, 200)
+      assert.deepStrictEqual(
+        fake.asked().map(({ status }) => status),
+        ["cancelled", "pending", "pending"]
+      )
+    })
+  )
+})

@@ -67,6 +67,7 @@ describe("the built-in roles", () => {
       "servers:read",
       "servers:create",
       "workspaces:create",
+      "workflows:read",
       "admin:call:x"
     ]) {
       assert.isFalse(open.has(permission), permission)
