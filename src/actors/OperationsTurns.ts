@@ -177,7 +177,10 @@ export const makeTurns = Effect.fnUntraced(function* (
     const ending = yield* runOf(operation, kinds.get(operation.kind), run)
     if (ending === undefined) return
     const now = yield* Clock.currentTimeMillis
-    yield* surely(store.end(operation.id, ending, now))
+    // What it said last is what it had come to: stored with its end, mostly in one commit.
+    const { progress: last } = run
+    const said = last === undefined ? Effect.void : store.progress(operation.id, last.fraction, last.text, last.at)
+    yield* Effect.all([Effect.ignore(said), surely(store.end(operation.id, ending, now))], { concurrency: "unbounded" })
     // As it is kept, with what others have said of it meanwhile.
     const kept = yield* surely(store.get(operation.id))
     yield* ended(live, kept ?? { ...operation, ...ending, endedAt: now, updatedAt: now })
