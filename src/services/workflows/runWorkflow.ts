@@ -67,7 +67,9 @@ const rehearse = Effect.fnUntraced(function* (input: WorkflowInput, context: Ope
     yield* context.say(`${step.name}: would ask for ${step.operation ?? `action ${step.action}`}${times}${after}`)
   }
   yield* context.progress(1, "dry run: nothing was done")
-  return { ...headOf(input), check_mode: true, steps: [] }
+  const none = new Map<string, Child>()
+  const steps = stepStates(decide(input, none, { startedAt: 0, cancelledAt: null, over: true, now: 0 }), none)
+  return { ...headOf(input), check_mode: true, steps }
 })
 
 const run = Effect.fnUntraced(function* (
