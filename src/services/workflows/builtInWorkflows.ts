@@ -75,11 +75,11 @@ const cluster: WorkflowDefinition = {
   ]
 }
 
-const builtIn: Workflows = new Map([[cluster.name, cluster]])
+export const builtIns: Workflows = new Map([[cluster.name, cluster]])
 
 export const workflowOf = (configured: Workflows, type: string): WorkflowDefinition | undefined =>
-  configured.get(type) ?? builtIn.get(type)
+  configured.get(type) ?? builtIns.get(type)
 
 /** All types there are, by name. */
 export const workflowTypes = (configured: Workflows): ReadonlyArray<string> =>
-  [...new Set([...configured.keys(), ...builtIn.keys()])].sort()
+  [...new Set([...configured.keys(), ...builtIns.keys()])].sort()
