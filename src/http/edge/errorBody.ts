@@ -25,7 +25,8 @@ const words: Readonly<Record<number, string>> = {
 }
 
 /** Whether a path is one of the Provisioning API's and ours; everything else answers as the System API does. */
-export const isVersioned = (path: string): boolean => path.startsWith("/v1/") || path.startsWith("/.well-known/")
+export const isVersioned = (path: string): boolean =>
+  path.startsWith("/v1/") || path.startsWith("/.well-known/") || path === "/health"
 
 export const errorBody = (path: string, status: number, message: string, word: string | undefined): object =>
   isVersioned(path)
