@@ -27,7 +27,7 @@ export interface OutputReader {
 }
 
 /** Bytes of output in one chunk. As text at most 90 times that, if each byte came from another stream than the one before. */
-const chunkBytes = 32 * 1024
+const chunkBytes = 16 * 1024
 
 /** Below the 30 s and 60 s after which proxies and NAT forget a silent connection. */
 const silence = Duration.seconds(15)
