@@ -15,10 +15,10 @@ PORT = $(shell sed -n 's/^listen_addr *= *"[^"]*:\([0-9]*\)".*/\1/p' $(CONFIG) 2
 PIPE = $(shell sed -n 's/^pipe_file *= *"\([^"]*\)".*/\1/p' $(CONFIG) 2>/dev/null | head -n 1)
 URL  = http://localhost:$(or $(PORT),3535)
 
-# Kills of `make crash`.
+# Kills of `make crash` and `make crash-operations`.
 ROUNDS ?= 50
 
-.PHONY: help run test sim check build bench crash format clean
+.PHONY: help run test sim check build bench crash crash-operations format clean
 
 help:
 	@echo "make run      install, build and start the daemon on $(CONFIG)"
@@ -28,6 +28,7 @@ help:
 	@echo "make build    dist/systemapi.js, which starts without node_modules"
 	@echo "make bench    measure against bare servers (bench/README.md)"
 	@echo "make crash    kill -9 under load, ROUNDS=$(ROUNDS) times: nothing acknowledged is lost"
+	@echo "make crash-operations  the same for operations: none is lost, none runs twice"
 	@echo "make format   format all sources"
 	@echo "make clean    remove what was built and installed"
 
@@ -60,6 +61,9 @@ bench: dist/systemapi.js
 
 crash: dist/systemapi.js
 	@$(WITH_NODE) SYSTEMAPI_CRASH_ROUNDS=$(ROUNDS) vitest run test/system/crash.test.ts
+
+crash-operations: dist/systemapi.js
+	@$(WITH_NODE) SYSTEMAPI_CRASH_ROUNDS=$(ROUNDS) vitest run test/system/operationsCrash.test.ts
 
 format: node_modules/.stamp
 	@$(WITH_NODE) npm run --silent format
