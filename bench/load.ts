@@ -2,7 +2,8 @@
  * The load generator, a process of its own: keeps `connections` sockets busy with one request after another for
  * `seconds`, after a warm-up, and prints what came of it as one line of JSON. It reads just enough HTTP to know where an
  * answer ends, into one buffer for all sockets, so that it costs less than the servers it measures (it says how busy it
- * was). Anything but a 200 ends it with an error, as does an event that was refused: a fast failure is no speed.
+ * was). Anything but a 200, or the status that is asked for, ends it with an error, as does an event that was refused: a
+ * fast failure is no speed.
  */
 import { readFileSync } from "node:fs"
 import { connect } from "node:net"
@@ -14,6 +15,8 @@ export interface LoadOptions {
   /** POST the content of this file, of this type. */
   readonly body?: { readonly file: string; readonly type: string }
   readonly authorization?: string
+  /** Of every answer; default: 200. */
+  readonly status?: number
   /** `{n}` in the URL becomes a number below this, another one for each request. */
   readonly below?: number
 }
@@ -40,7 +43,7 @@ const variants = 4096
 const headEnd = Buffer.from("\r\n\r\n")
 const chunkedEnd = Buffer.from("0\r\n\r\n")
 
-const main = ({ authorization, below, body, connections, seconds, url: address }: LoadOptions): void => {
+const main = ({ authorization, below, body, connections, seconds, status = 200, url: address }: LoadOptions): void => {
   const url = new URL(address)
   const target = decodeURI(url.pathname + url.search)
   const payload = body === undefined ? Buffer.alloc(0) : readFileSync(body.file)
@@ -103,7 +106,7 @@ const main = ({ authorization, below, body, connections, seconds, url: address }
     const read = (size: number) => {
       const chunk = buffer.subarray(0, size)
       if (ending !== undefined) return readChunks(chunk)
-      // "HTTP/1.1 200": the same size as the answer before, and well.
+      // "HTTP/1.1 20…": the same size as the answer before, and well.
       if (missing === undefined && size === learnt && chunk[9] === 0x32 && chunk[10] === 0x30) return answered()
       let rest = chunk
       if (missing === undefined) {
@@ -114,7 +117,7 @@ const main = ({ authorization, below, body, connections, seconds, url: address }
           return
         }
         const text = rest.toString("latin1", 0, end)
-        if (!text.startsWith("HTTP/1.1 200")) return fail(rest.toString("latin1").slice(0, 500))
+        if (!text.startsWith(`HTTP/1.1 ${status}`)) return fail(rest.toString("latin1").slice(0, 500))
         const length = /content-length: (\d+)/iu.exec(text)?.[1]
         const whole = end + headEnd.length
         head = Buffer.alloc(0)

@@ -15,6 +15,7 @@ import * as loop from "./loop.ts"
 import { describeMachine } from "./machine.ts"
 import * as newEvent from "./newEvent.ts"
 import * as ndjson from "./ndjson.ts"
+import * as operations from "./operations.ts"
 import * as output from "./output.ts"
 import { crash, fuzz } from "./proofs.ts"
 import * as query from "./query.ts"
@@ -34,6 +35,7 @@ const paths: Readonly<Record<string, { readonly measure: () => Promise<ReadonlyA
   query,
   sse,
   action,
+  operations,
   output,
   loop,
   startup,
