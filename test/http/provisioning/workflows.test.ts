@@ -83,6 +83,10 @@ const makeApp = Effect.fnUntraced(function* (grants: ReadonlyArray<string> = ["*
 const Id = Schema.Struct({ id: Schema.String })
 const Failed = Schema.Struct({ error: Schema.String, message: Schema.String, code: Schema.String })
 
+const detailsOf = Schema.decodeUnknownSync(WorkflowDetails)
+const entryOf = Schema.decodeUnknownSync(WorkflowEntry)
+const statusOf = Schema.decodeUnknownSync(WorkflowStatus)
+
 const idOf = (json: unknown) => Schema.decodeUnknownSync(Id)(json).id
 const failed = ({ json, status }: { readonly json: unknown; readonly status: number }) => {
   const { code, error, message } = Schema.decodeUnknownSync(Failed)(json)
@@ -102,7 +106,7 @@ describe("a workflow over HTTP", () => {
       assert.strictEqual(answer.headers["location"], `/v1/operations/${id}`)
       yield* operations.wait(id, Duration.hours(1))
 
-      const details = Schema.decodeUnknownSync(WorkflowDetails)((yield* call(`/v1/workflows/${id.toUpperCase()}`)).json)
+      const details = detailsOf((yield* call(`/v1/workflows/${id.toUpperCase()}`)).json)
       assert.deepStrictEqual([details.id, details.status, details.kind], [id, "completed", "workflow"])
       assert.deepStrictEqual(
         [details.workspace, details.workflow_type, details.parameters],
@@ -115,7 +119,7 @@ describe("a workflow over HTTP", () => {
           ["servers", "completed", 1, 2]
         ]
       )
-      const status = Schema.decodeUnknownSync(WorkflowStatus)((yield* call(`/v1/workflows/${id}/status`)).json)
+      const status = statusOf((yield* call(`/v1/workflows/${id}/status`)).json)
       assert.deepStrictEqual(status, {
         id,
         status: "completed",
@@ -243,13 +247,11 @@ describe("a workflow over HTTP", () => {
       }
       const { operation } = yield* operations.submit(asking("workflow", "release", { input }))
       yield* Deferred.await(begun)
-      const status = Schema.decodeUnknownSync(WorkflowStatus)(
-        (yield* call(`/v1/workflows/${operation.id}/status`)).json
-      )
+      const status = statusOf((yield* call(`/v1/workflows/${operation.id}/status`)).json)
       assert.deepStrictEqual([status.status, status.current_steps], ["running", ["held"]])
       const cancelled = yield* call(`/v1/workflows/${operation.id}/cancel`, undefined, { method: "POST" })
       assert.strictEqual(cancelled.status, 202)
-      assert.isNotNull(Schema.decodeUnknownSync(WorkflowEntry)(cancelled.json).cancel_requested_at)
+      assert.isNotNull(entryOf(cancelled.json).cancel_requested_at)
       const ended = yield* operations.wait(operation.id, Duration.hours(1))
       assert.strictEqual(ended.status, "cancelled")
       const again = yield* call(`/v1/workflows/${operation.id}/cancel`, undefined, { method: "POST" })
@@ -290,7 +292,7 @@ describe("a workflow over HTTP", () => {
       const id = idOf((yield* submit({ ...release, check_mode: true })).json)
       yield* operations.wait(id, Duration.hours(1))
       assert.strictEqual(memory.operations.size, 1)
-      const { status, steps } = Schema.decodeUnknownSync(WorkflowDetails)((yield* call(`/v1/workflows/${id}`)).json)
+      const { status, steps } = detailsOf((yield* call(`/v1/workflows/${id}`)).json)
       assert.deepStrictEqual([status, steps.map((one) => one.status)], ["completed", ["skipped", "skipped"]])
     })
   )

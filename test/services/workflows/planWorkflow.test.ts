@@ -85,6 +85,8 @@ steps = [
 ]
 `
 
+const decodeInput = Schema.decodeUnknownSync(WorkflowInput)
+
 const planOf = Effect.fnUntraced(function* (parameters: Readonly<Record<string, unknown>>) {
   const { actions, workflows } = yield* configOf(config)
   const definition = workflowOf(workflows, "w")
@@ -110,7 +112,7 @@ describe("a plan", () => {
         ]
       )
       // What is stored is read again.
-      assert.deepStrictEqual(Schema.decodeUnknownSync(WorkflowInput)(JSON.parse(JSON.stringify(input))), input)
+      assert.deepStrictEqual(decodeInput(JSON.parse(JSON.stringify(input))), input)
     })
   )
 
