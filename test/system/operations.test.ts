@@ -43,8 +43,10 @@ kill_grace_ms = 200
 `
 
 const decodeEntry = Schema.decodeUnknownSync(Schema.fromJsonString(OperationEntry))
+const decodeEntries = Schema.decodeSync(Schema.fromJsonString(Schema.Array(OperationEntry)))
 const decodeLine = Schema.decodeUnknownSync(Schema.fromJsonString(OutputLine))
 const Tokens = Schema.Struct({ token: Schema.String })
+const decodeTokens = Schema.decodeSync(Schema.fromJsonString(Tokens))
 
 const entryOf = ({ body }: Answer) => decodeEntry(body)
 const linesOf = (text: string) =>
@@ -59,7 +61,7 @@ const clientOf = Effect.fnUntraced(function* ({ url }: Daemon, username = "admin
     method: "POST",
     body: JSON.stringify({ username, password })
   })
-  const { token } = Schema.decodeUnknownSync(Schema.fromJsonString(Tokens))(login.body)
+  const { token } = decodeTokens(login.body)
   const authorization = `Bearer ${token}`
   const ask = (target: string, options: RequestOptions = {}) =>
     request(`${url}${target}`, { ...options, headers: { ...options.headers, authorization } })
@@ -334,10 +336,7 @@ describe("a key", () => {
       const later = yield* send(client.ask)
       assert.deepStrictEqual([later.status, later.body], [200, first.body])
       const listed = yield* client.ask("/api/v1/operations?kind=action&status=completed,failed")
-      assert.strictEqual(
-        Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(OperationEntry)))(listed.body).length,
-        1
-      )
+      assert.strictEqual(decodeEntries(listed.body).length, 1)
       const { out } = yield* curlRaw(`file://${folder}/counted`)
       assert.strictEqual(out, "run\n")
     })

@@ -88,7 +88,7 @@ const login = ({ url }: Daemon) =>
       method: "POST",
       body: JSON.stringify({ username: "admin", password: "admin123" })
     }),
-    ({ body }) => `Bearer ${Schema.decodeUnknownSync(Schema.fromJsonString(Tokens))(body).token}`
+    ({ body }) => `Bearer ${Schema.decodeSync(Schema.fromJsonString(Tokens))(body).token}`
   )
 
 /** Asks for one action after the other until it is enough, or the daemon is gone. */

@@ -69,8 +69,10 @@ export const makeOperationHandlers = (operations: Service) => {
 
   const getOperation: Handler = Effect.fnUntraced(function* (call) {
     const seconds = yield* Effect.fromResult(integerParam(call.query, "wait", [0, waitSecondsMax], 0))
-    const ended = Effect.flatMap(operationOf(operations, call), (operation) =>
-      seconds === 0 ? Effect.succeed(operation) : endOf(operations, operation.id, Duration.seconds(seconds))
+    const ended = Effect.filterOrElse(
+      operationOf(operations, call),
+      () => seconds === 0,
+      ({ id }) => endOf(operations, id, Duration.seconds(seconds))
     )
     return jsonResponse(render(yield* Effect.mapError(ended, operationFailure)))
   })

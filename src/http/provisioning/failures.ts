@@ -15,8 +15,8 @@ export const found = <A>(
   what: string,
   asked: string
 ): Effect.Effect<A, HttpFailure> =>
-  Effect.flatMap(Effect.mapError(row, inventoryFailure), (value) =>
-    value === null
-      ? Effect.fail(failure(404, `there is no ${what} ${JSON.stringify(asked.slice(0, 64))}`))
-      : Effect.succeed(value)
+  Effect.filterOrFail(
+    Effect.mapError(row, inventoryFailure),
+    (value) => value !== null,
+    () => failure(404, `there is no ${what} ${JSON.stringify(asked.slice(0, 64))}`)
   )

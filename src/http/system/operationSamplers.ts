@@ -14,7 +14,7 @@ export const operationSamples = (
   operations: Pick<Operations["Service"], "counts" | "endings">
 ): Effect.Effect<ReadonlyArray<Sample>> =>
   Effect.map(operations.counts, keptSamples).pipe(
-    Effect.catch(() => Effect.succeed([])),
+    Effect.orElseSucceed((): ReadonlyArray<Sample> => []),
     Effect.timeoutOrElse({ duration: answersWithin, orElse: () => Effect.succeed([]) }),
     Effect.map((kept) => [...kept, ...endedSamples(operations.endings())])
   )

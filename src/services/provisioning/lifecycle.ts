@@ -57,8 +57,8 @@ export const fault = (code: string, message: string) => new OperationFailed({ co
 
 /** Checked again when its turn has come: not every request comes over HTTP, and a stored one may be an older daemon's. */
 export const readInput =
-  <S extends Schema.Top & { readonly DecodingServices: never }>(schema: S) =>
-  (input: Json): Effect.Effect<S["Type"], OperationFailed> =>
+  <A, E>(schema: Schema.Codec<A, E>) =>
+  (input: unknown): Effect.Effect<A, OperationFailed> =>
     Effect.mapError(Schema.decodeUnknownEffect(schema)(input), (error) =>
       fault("invalid_input", describeSchemaError(error))
     )

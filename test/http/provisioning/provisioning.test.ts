@@ -28,6 +28,8 @@ const kubernetes = { workspace: "production", name: "kubernetes", servers: ["web
 
 const queryLess = { workspace: "production", provider: "upcloud", plan: "2xCPU-4GB", hostname: "web-7" }
 
+const decodeWorkspaces = Schema.decodeUnknownSync(Schema.Array(WorkspaceEntry))
+
 describe("creating", () => {
   it.effect("a server is an operation, found by its Location, with what was asked for as the contract has it", () =>
     Effect.gen(function* () {
@@ -272,11 +274,7 @@ describe("workspaces", () => {
       const listed = yield* call("/v1/workspaces")
       fits(Schema.Array(WorkspaceEntry), listed.json)
       assert.deepStrictEqual(
-        Schema.decodeUnknownSync(Schema.Array(WorkspaceEntry))(listed.json).map((each) => [
-          each.name,
-          each.server_count,
-          each.taskserv_count
-        ]),
+        decodeWorkspaces(listed.json).map((each) => [each.name, each.server_count, each.taskserv_count]),
         [
           ["production", 0, 1],
           ["staging", 2, 0]

@@ -75,16 +75,14 @@ describe("a create that is killed at any step", () => {
   )
 
   it.effect("and begun again is made by its template once", () =>
-    Effect.gen(function* () {
-      yield* atEachStep(templates, [], create, (world, end, at) =>
-        Effect.gen(function* () {
-          assert.isTrue(Exit.isSuccess(end), `step ${at}`)
-          const made = [...world.operations.values()].filter(({ name }) => name === "make")
-          assert.deepStrictEqual([made.length, (yield* rows(world))[0]?.[2]], [1, "running"], `step ${at}`)
-          assert.lengthOf(yield* rows(world), 1)
-        })
-      )
-    })
+    atEachStep(templates, [], create, (world, end, at) =>
+      Effect.gen(function* () {
+        assert.isTrue(Exit.isSuccess(end), `step ${at}`)
+        const made = [...world.operations.values()].filter(({ name }) => name === "make")
+        assert.deepStrictEqual([made.length, (yield* rows(world))[0]?.[2]], [1, "running"], `step ${at}`)
+        assert.lengthOf(yield* rows(world), 1)
+      })
+    )
   )
 
   it.effect("says it again when it had ended, though the server is gone since", () =>
@@ -145,15 +143,13 @@ describe("a delete that is killed at any step", () => {
   )
 
   it.effect("is undone by its template once", () =>
-    Effect.gen(function* () {
-      yield* atEachStep(templates, [create], removal, (world, end, at) =>
-        Effect.gen(function* () {
-          assert.isTrue(Exit.isSuccess(end), `step ${at}`)
-          const gone = [...world.operations.values()].filter(({ name }) => name === "unmake")
-          assert.deepStrictEqual([gone.length, yield* rows(world)], [1, []], `step ${at}`)
-        })
-      )
-    })
+    atEachStep(templates, [create], removal, (world, end, at) =>
+      Effect.gen(function* () {
+        assert.isTrue(Exit.isSuccess(end), `step ${at}`)
+        const gone = [...world.operations.values()].filter(({ name }) => name === "unmake")
+        assert.deepStrictEqual([gone.length, yield* rows(world)], [1, []], `step ${at}`)
+      })
+    )
   )
 })
 
