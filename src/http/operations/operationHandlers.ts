@@ -71,7 +71,7 @@ export const makeOperationHandlers = (operations: Service) => {
     const seconds = yield* Effect.fromResult(integerParam(call.query, "wait", [0, waitSecondsMax], 0))
     const ended = Effect.filterOrElse(
       operationOf(operations, call),
-      () => seconds === 0,
+      ({ status }) => seconds === 0 || isFinal(status),
       ({ id }) => endOf(operations, id, Duration.seconds(seconds))
     )
     return jsonResponse(render(yield* Effect.mapError(ended, operationFailure)))
