@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import * as Activity from "effect/workflow/Activity"
 import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowInstance } from "effect/workflow/WorkflowEngine"
-import type { KeptOutput } from "../services/commands/OutputLog.ts"
+import type { KeptOutput, LiveOutput } from "../services/commands/OutputLog.ts"
 import { readLines } from "../services/commands/OutputLines.ts"
 import { type Executor, ExecutorUnavailable, type RunError, type RunResult } from "../services/commands/Executor.ts"
 import { childId } from "../services/operations/childId.ts"
@@ -97,6 +97,7 @@ export const makeContext = Effect.fnUntraced(function* (
     const told = yield* Deferred.make<void>()
     const scope = yield* Effect.scope
     let lines: Fiber.Fiber<void> | undefined
+    let output: LiveOutput | undefined
     const running = executor.run({
       ...spec,
       env: { ...spec.env, [operationVariable]: id },
@@ -114,6 +115,7 @@ export const makeContext = Effect.fnUntraced(function* (
       onStarted: ({ live, pid }) =>
         Effect.gen(function* () {
           if (live !== undefined) {
+            output = live
             run.output.begin(live)
             if (onLine !== undefined) lines = yield* Effect.forkIn(readLines(live, { onLine }), scope)
           }
@@ -122,28 +124,30 @@ export const makeContext = Effect.fnUntraced(function* (
         }),
       endWhen: Effect.raceFirst(Effect.raceFirst(cancellation, stopping), Deferred.await(told))
     })
-    const keeping = yield* Effect.forkChild(keepGrowing)
+    const storing = yield* Effect.forkChild(storeGrowing)
     const exit = yield* Effect.exit(endedWith(running, told))
-    yield* Fiber.interrupt(keeping)
+    yield* Fiber.interrupt(storing)
     const kept = exit._tag === "Success" && exit.value.output !== undefined ? exit.value.output : undefined
-    run.output.finish(kept ?? (yield* run.output.snapshot))
+    if (output !== undefined) run.output.finish((kept ?? (yield* output.snapshot)).bytes)
     // The command is over: what is left of its lines is there to be read.
     if (lines !== undefined) yield* Fiber.await(lines)
-    if (kept !== undefined && kept.bytes > 0) yield* services.keepOutput(id, kept)
+    yield* Effect.flatMap(run.output.snapshot, store)
     if (Exit.isFailure(exit)) return yield* notRun(exit)
     return yield* judged(exit.value, again)
   })
 
-  const keepGrowing = Effect.gen(function* () {
-    let known = 0
-    while (true) {
-      yield* Effect.sleep(snapshotEvery)
-      const output = yield* run.output.snapshot
-      if (output.bytes === known) continue
-      known = output.bytes
-      yield* services.keepOutput(id, output)
-    }
+  const store = Effect.fnUntraced(function* (output: KeptOutput) {
+    if (output.bytes === run.storedBytes) return
+    yield* services.keepOutput(id, output)
+    run.storedBytes = output.bytes
   })
+
+  const storeGrowing = Effect.forever(
+    Effect.andThen(
+      Effect.sleep(snapshotEvery),
+      Effect.suspend(() => Effect.flatMap(run.output.snapshot, store))
+    )
+  )
 
   /** Whatever ends this fiber ends the command first. */
   const endedWith = (running: Effect.Effect<RunResult, RunError>, told: Deferred.Deferred<void>) =>

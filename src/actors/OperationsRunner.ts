@@ -70,7 +70,10 @@ export const makeRunner = Effect.fnUntraced(function* (
     const whole = Effect.exit(engine.engine.execute(OperationWorkflow, { executionId: id, payload: { id } }))
     const stopped = Effect.andThen(stopping, Effect.as(engine.parked(id), undefined))
     return yield* Effect.raceFirst(whole, stopped).pipe(
-      Effect.flatMap((exit) => (exit === undefined ? Effect.undefined : endingOf(operation, exit, live))),
+      Effect.flatMap((exit) =>
+        // Cut off by the stop: the next daemon goes on with it.
+        exit === undefined || (isStopping() && isCut(exit)) ? Effect.undefined : endingOf(operation, exit, live)
+      ),
       Effect.ensuring(
         Effect.sync(() => {
           running.delete(id)
@@ -83,27 +86,36 @@ export const makeRunner = Effect.fnUntraced(function* (
   return { run, cancel: engine.interrupt }
 })
 
+const isCut = (exit: Exit.Exit<Json, OperationFailed>): boolean =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+
 const endingOf = Effect.fnUntraced(function* (
   { id, kind, name }: Operation,
   exit: Exit.Exit<Json, OperationFailed>,
-  { cancelled, output }: LiveRun
+  { cancelled, output, storedBytes }: LiveRun
 ): Effect.fn.Return<Ending> {
   output.end()
-  const kept = output.isEmpty ? null : yield* output.snapshot
+  const whole = yield* output.snapshot
+  const kept = whole.bytes === storedBytes ? null : whole
   if (Exit.isSuccess(exit)) return { status: "completed", result: exit.value, error: null, output: kept }
   const failed = exit.cause.reasons.find(Cause.isFailReason)?.error
   const wanted = Deferred.isDoneUnsafe(cancelled)
-  const died = failed === undefined && !Cause.hasInterruptsOnly(exit.cause)
-  if (died) yield* Effect.logError(`operation ${id} (${kind} ${name})`, exit.cause)
-  const error: OperationFault =
-    failed === undefined
-      ? died
-        ? { code: "internal", message: "it failed for a reason that the process log tells" }
-        : { code: "cancelled", message: "it was cancelled" }
-      : faultOf(failed)
-  const status = wanted && !died ? "cancelled" : "failed"
-  return { status, result: failed?.result ?? null, error, output: kept }
+  const isBug = failed === undefined && !(wanted && isCut(exit))
+  if (isBug) yield* Effect.logError(`operation ${id} (${kind} ${name})`, exit.cause)
+  // Whatever it failed with after the wish was heard: it did not go on to its end, as was wished.
+  const status = wanted && !isBug ? "cancelled" : "failed"
+  return {
+    status,
+    result: failed?.result ?? null,
+    error: failed === undefined ? unsaid[status] : faultOf(failed),
+    output: kept
+  }
 })
+
+const unsaid = {
+  cancelled: { code: "cancelled", message: "it was cancelled" },
+  failed: { code: "internal", message: "it failed for a reason that the process log tells" }
+}
 
 const faultOf = ({ code, details, message }: OperationFailed): OperationFault => ({
   code,

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { KeptOutput } from "../../src/services/commands/OutputLog.ts"
-import { isFinal, type Operation } from "../../src/services/operations/Operation.ts"
+import { type Idempotency, isFinal, type Operation } from "../../src/services/operations/Operation.ts"
 import {
   IdempotencyConflict,
   OperationsUnavailable,
@@ -17,7 +17,9 @@ export const makeMemoryOperations = () => {
   const operations = new Map<string, Operation>()
   const journals = new Map<string, Map<string, JournalEntry>>()
   const outputs = new Map<string, KeptOutput>()
+  const keys = new Map<string, string>()
   let lastSeq = 0
+  let pending = 0
   let changes = 0
   /** Run before each change, told which; a test makes it wait, or count. */
   let onChange: (change: string, id: string) => Effect.Effect<void, OperationsUnavailable> = () => Effect.void
@@ -47,18 +49,12 @@ export const makeMemoryOperations = () => {
     submit: (asked, now, maxPending) =>
       changing("submit", asked.id, (): ReturnType<OperationStore["Service"]["submit"]> => {
         const { idempotency } = asked
-        const same = all().find(
-          (one) =>
-            idempotency !== null &&
-            one.idempotency?.owner === idempotency.owner &&
-            one.idempotency.key === idempotency.key
-        )
+        const same = idempotency === null ? undefined : operations.get(keys.get(keyOf(idempotency)) ?? "")
         if (same !== undefined) {
           return same.idempotency?.fingerprint === idempotency?.fingerprint
             ? Effect.succeed({ operation: same, replayed: true })
             : Effect.fail(new IdempotencyConflict({ key: idempotency?.key ?? "" }))
         }
-        const pending = all().filter(({ status }) => status === "pending").length
         if (pending >= maxPending) return Effect.fail(new TooManyOperations({ pending, retry_after_seconds: 1 }))
         const operation: Operation = {
           ...asked,
@@ -76,11 +72,14 @@ export const makeMemoryOperations = () => {
           cancelRequestedBy: null
         }
         operations.set(asked.id, operation)
+        pending += 1
+        if (idempotency !== null) keys.set(keyOf(idempotency), asked.id)
         return Effect.succeed({ operation, replayed: false })
       }),
     begin: (id, now) =>
       changing("begin", id, () => {
         if (operations.get(id)?.status !== "pending") return Effect.succeed(false)
+        pending -= 1
         update(id, { status: "running", startedAt: now, updatedAt: now })
         return Effect.succeed(true)
       }),
@@ -94,6 +93,7 @@ export const makeMemoryOperations = () => {
       changing("end", id, () => {
         const operation = operations.get(id)
         if (operation === undefined || isFinal(operation.status)) return Effect.succeed(false)
+        if (operation.status === "pending") pending -= 1
         update(id, { status, result, error, endedAt: now, updatedAt: now })
         if (output !== null) outputs.set(id, output)
         journals.delete(id)
@@ -110,6 +110,7 @@ export const makeMemoryOperations = () => {
           cancelRequestedBy: operation.cancelRequestedBy ?? who
         }
         if (operation.status === "running") return Effect.succeed(update(id, asked))
+        pending -= 1
         const error = { code: "cancelled", message: "it was cancelled" }
         return Effect.succeed(update(id, { ...asked, status: "cancelled", error, endedAt: now }))
       }),
@@ -132,7 +133,7 @@ export const makeMemoryOperations = () => {
       ),
     children: (parent) => Effect.sync(() => all().filter((one) => one.parent === parent)),
     counts: Effect.sync(() => ({
-      pending: all().filter(({ status }) => status === "pending").length,
+      pending,
       running: all().filter(({ status }) => status === "running").length,
       total: operations.size,
       outputBytes: 0
@@ -172,3 +173,5 @@ export const makeMemoryOperations = () => {
 }
 
 export const unavailable = new OperationsUnavailable({ reason: "refused by the test", full: false })
+
+const keyOf = ({ key, owner }: Idempotency) => `${owner} ${key}`

@@ -3,6 +3,7 @@
  * nothing. Several may be started on the same store, one after the other: as a daemon that is started anew.
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -18,7 +19,9 @@ import type { NewOperation } from "../../src/services/operations/Operation.ts"
 import { type OperationKind, OperationKinds } from "../../src/services/operations/OperationKinds.ts"
 import { Operations } from "../../src/services/operations/Operations.ts"
 import { OperationStore } from "../../src/services/operations/OperationStore.ts"
-import { makeFakeSpawner } from "../services/commands/support.ts"
+import * as OperationsRunner from "../../src/actors/OperationsRunner.ts"
+import type { ExitStatus } from "../../src/services/commands/Spawner.ts"
+import { type FakeCommand, makeFakeSpawner, script } from "../services/commands/support.ts"
 import type { makeMemoryOperations } from "./memoryOperations.ts"
 import { mockEventLog } from "./mocks.ts"
 
@@ -41,6 +44,23 @@ export const kindOf = (
   limits: () => ({ group: kind, concurrency: 4, perName: 1, ...limits }),
   run
 })
+
+/** What a kind of the test asks the executor for. */
+export const commandOf = (name: string) => ({
+  ...script(name),
+  name,
+  timeout: Duration.minutes(10),
+  outputGrace: Duration.millis(100),
+  killGrace: Duration.seconds(2),
+  concurrency: 4
+})
+
+/** The command and its group are gone. */
+export const finish = (command: FakeCommand, status: ExitStatus, stdout: string) => {
+  command.finishOutput(stdout)
+  command.disband()
+  command.end(status)
+}
 
 export const asking = (kind: string, name: string, more: Partial<NewOperation> = {}): Omit<NewOperation, "id"> => ({
   kind,
@@ -99,14 +119,18 @@ export const startOperations = Effect.fnUntraced(function* (options: StartOption
     mockEventLog({ record: (message) => Effect.sync(() => void told.push(message)) }),
     processes
   )
-  const layer = ActorOperations.layer.pipe(
+  // No promise: the test clock waits for none.
+  const layer = ActorOperations.layerWith(Effect.succeed(OperationsRunner)).pipe(
     Layer.provideMerge(CommandExecutor.layer.pipe(Layer.provide(spawner.layer))),
     Layer.provideMerge(base)
   )
   const scope = yield* Scope.make()
-  const stop = Effect.suspend(() => (isDead ? Effect.void : Scope.close(scope, Exit.void)))
-  // A killed one hangs where it was, and nobody waits for it.
-  yield* Effect.addFinalizer(() => Effect.andThen(spawner.endAll, stop))
+  /** From now on it has no part in anything: it hangs where it is, and nobody waits for it. */
+  const kill = Effect.sync(() => {
+    isDead = true
+  })
+  // A stop would wait for what runs, by a clock that stands still.
+  yield* Effect.addFinalizer(() => kill)
   const context = yield* Layer.buildWithScope(Layer.fresh(layer), scope)
   return {
     operations: Context.get(context, Operations),
@@ -114,10 +138,7 @@ export const startOperations = Effect.fnUntraced(function* (options: StartOption
     started: Queue.take(spawner.started),
     told,
     suspects,
-    stop,
-    /** From now on it has no part in anything. */
-    kill: Effect.sync(() => {
-      isDead = true
-    })
+    stop: Scope.close(scope, Exit.void),
+    kill
   }
 })

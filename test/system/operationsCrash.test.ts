@@ -219,9 +219,13 @@ it.live(
           if (name !== "stuck") continue
           yield* request(`${last.url}/v1/operations/${id}/cancel`, { method: "POST", headers: { authorization } })
         }
-        return all.every(isFinal)
+        unfinished = all.filter((entry) => !isFinal(entry))
+        return unfinished.length === 0
       })
-      yield* eventually("every operation has ended", cancelStuck)
+      let unfinished: ReadonlyArray<Entry> = []
+      yield* Effect.tapCause(eventually("every operation has ended", cancelStuck), () =>
+        Effect.sync(() => console.error(unfinished, last.said()))
+      )
       const all = yield* look(last, authorization)
       const counts = yield* ran(folder)
       for (const entry of all) checkEnd(entry, counts.get(entry.id) ?? 0)

@@ -21,6 +21,8 @@ export interface LiveRun {
   /** Completed when it is to be cancelled. */
   readonly cancelled: Deferred.Deferred<void>
   progress: Progress | undefined
+  /** How long the output was when it was stored last. */
+  storedBytes: number
   /** Somebody stores it now and then, as long as it changes. */
   storing: boolean
 }
@@ -51,7 +53,7 @@ export const makeLive = ({ id, kind, name, seq }: Operation): LiveOperation => (
 
 /** From now on it runs, in the eyes of who follows it. */
 export const beginRun = (live: LiveOperation, output: OperationOutput): LiveRun => {
-  const run: LiveRun = { output, cancelled: Deferred.makeUnsafe(), progress: undefined, storing: false }
+  const run: LiveRun = { output, cancelled: Deferred.makeUnsafe(), progress: undefined, storedBytes: 0, storing: false }
   if (live.unwanted) Deferred.doneUnsafe(run.cancelled, Effect.void)
   live.run = run
   if (live.begun !== undefined) Deferred.doneUnsafe(live.begun, Effect.void)

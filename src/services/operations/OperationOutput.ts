@@ -57,8 +57,8 @@ export class OperationOutput implements LiveOutput {
     this.#push(command)
   }
 
-  /** The command writes no more. */
-  finish({ bytes }: KeptOutput): void {
+  /** The command writes no more; it has written so much. */
+  finish(bytes: number): void {
     if (this.#command === undefined) return
     this.#command = undefined
     this.#base += bytes
@@ -69,10 +69,6 @@ export class OperationOutput implements LiveOutput {
     this.#hush()
     this.#ended = true
     this.#wake()
-  }
-
-  get isEmpty(): boolean {
-    return this.#parts.length === 0
   }
 
   read(from: number, max: number): Effect.Effect<OutputPart> {
