@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type { CurrentConfig } from "../config/CurrentConfig.ts"
 import type { OperationKind } from "../operations/OperationKinds.ts"
 import { workflowOf } from "./builtInWorkflows.ts"
-import type { WorkflowServices } from "./runWorkflow.ts"
+import type { WorkflowServices } from "./workflowChildren.ts"
 
 export const workflowKindName = "workflow"
 
