@@ -172,7 +172,7 @@ export const makeContext = Effect.fnUntraced(function* (
   const judged = (result: RunResult, again: boolean) => {
     const { endedEarly, exit, output: _, pid, startedAt, ...rest } = result
     const well = exit._tag === "Exited" && exit.code === 0
-    if (isStopping() && !well) {
+    if (isStopping() && (endedEarly || !well)) {
       if (again) return later
       const details = { pid, started_at: new Date(startedAt).toISOString(), ...exitDetails(exit) }
       const message = "the daemon was stopped, and its command was ended"

@@ -30,7 +30,7 @@ export type Memory = ReturnType<typeof makeMemoryOperations>
 export interface StartOptions {
   readonly memory: Memory
   readonly kinds: ReadonlyArray<OperationKind>
-  readonly leftovers?: ReadonlyArray<Ended>
+  readonly leftovers?: Effect.Effect<ReadonlyArray<Ended>>
   readonly maxPending?: number
   readonly supervisor?: Layer.Layer<Supervisor>
 }
@@ -105,9 +105,9 @@ export const startOperations = Effect.fnUntraced(function* (options: StartOption
   const processes = Layer.succeed(Processes, {
     mark: (pid) => Effect.succeed({ pid, startTicks: `${pid}00`, bootId: "boot" }),
     endLeftovers: (found) =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         suspects.push(found)
-        return options.leftovers ?? []
+        return options.leftovers ?? Effect.succeed([])
       })
   })
   const operations = { ...config.operations, max_pending: options.maxPending ?? config.operations.max_pending }
@@ -136,6 +136,7 @@ export const startOperations = Effect.fnUntraced(function* (options: StartOption
     operations: Context.get(context, Operations),
     supervisor: Context.get(context, Supervisor),
     started: Queue.take(spawner.started),
+    hasStarted: () => Queue.sizeUnsafe(spawner.started) > 0,
     told,
     suspects,
     stop: Scope.close(scope, Exit.void),
