@@ -488,6 +488,8 @@ it.live("every actor that the daemon has is killed above, or in its own test", (
       "EventStore",
       "IdentityKeeper",
       "LifeRecorder",
+      "Operations",
+      "OperationsRetention",
       "Retention",
       "certificate",
       "pipe"
