@@ -89,7 +89,11 @@ export const watch = (connections: Connections, limits: ListenerLimits): Deadlin
     if (stalled || (!request.complete && overdue(exchange.since, now, limits.requestMs))) {
       timedOut[stalled ? "body" : "request"] += 1
       if (response.headersSent) response.stream.close()
-      else throughHttp2(response, bodyTimedOut)
+      else {
+        // As long again for the answer to be taken.
+        exchange.body.reset(window, now)
+        throughHttp2(response, bodyTimedOut)
+      }
     } else if (overdue(exchange.respondingSince ?? now, now, limits.responseMs)) {
       timedOut.response += 1
       response.stream.close()
