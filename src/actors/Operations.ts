@@ -18,7 +18,6 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import { reapWait, stopGrace } from "../services/commands/Attendant.ts"
 import { Executor } from "../services/commands/Executor.ts"
 import { liveOfKept } from "../services/commands/LiveOutput.ts"
@@ -36,7 +35,7 @@ import { insistently } from "../services/workflow/Journal.ts"
 import * as Mailbox from "./kernel/Mailbox.ts"
 import { Supervisor } from "./kernel/Supervisor.ts"
 import { recover } from "./OperationsRecovery.ts"
-import { makeTurns } from "./OperationsTurns.ts"
+import { makeTurns, type TurnServices } from "./OperationsTurns.ts"
 
 const actor = "Operations"
 
@@ -53,7 +52,7 @@ const lookAgain = Duration.minutes(1)
 type Message = "Stirred"
 
 /** How what runs operations is come by: loaded with the first. */
-type Load = Effect.Effect<typeof import("./OperationsRunner.ts")>
+type Load = TurnServices["load"]
 
 export const layerWith = (load: Load) =>
   Layer.effect(
@@ -123,16 +122,13 @@ export const layerWith = (load: Load) =>
           const known = yield* insistently(store.get(asked.id))
           if (known !== null) return known
           const submitted = yield* insistently(
-            Effect.result(submitAs(asked, Number.MAX_SAFE_INTEGER)).pipe(
-              Effect.flatMap((result) =>
-                Result.isFailure(result) && result.failure._tag === "OperationsUnavailable"
-                  ? Effect.fail(result.failure)
-                  : Effect.succeed(result)
-              )
+            Effect.catchTag(
+              submitAs(asked, Number.MAX_SAFE_INTEGER),
+              ["TooManyOperations", "IdempotencyConflict"],
+              (error) => Effect.succeed(new OperationFailed({ code: "internal", message: error.message }))
             )
           )
-          if (Result.isSuccess(submitted)) return submitted.success.operation
-          return yield* new OperationFailed({ code: "internal", message: submitted.failure.message })
+          return submitted instanceof OperationFailed ? yield* submitted : submitted.operation
         })
 
       const turns = yield* makeTurns({

@@ -27,12 +27,13 @@ import { OperationOutput, type OutputLimits } from "../services/operations/Opera
 import type { Operations, OperationsUnavailable } from "../services/operations/Operations.ts"
 import type { Ending, OperationStore } from "../services/operations/OperationStore.ts"
 import { insistently } from "../services/workflow/Journal.ts"
+import type { makeRunner } from "./OperationsRunner.ts"
 
 /** Progress is shown from memory; this is how often it is stored. */
 const progressEvery = "250 millis"
 
 export interface TurnServices {
-  readonly load: Effect.Effect<Pick<typeof import("./OperationsRunner.ts"), "makeRunner">>
+  readonly load: Effect.Effect<{ readonly makeRunner: typeof makeRunner }>
   readonly store: OperationStore["Service"]
   readonly kinds: OperationKinds["Service"]
   readonly executor: Executor["Service"]

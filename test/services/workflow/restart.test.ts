@@ -164,7 +164,7 @@ const killedAt = Effect.fnUntraced(function* (scenario: Scenario, change: number
   )
   for (const { key } of cut) done.delete(key.slice("a/1/".length))
   const undone = scenario.undone.filter((name) => done.has(name.slice("undo ".length)))
-  const expected = failure === undefined ? [] : [...done].reverse().map((name) => `undo ${name}`)
+  const expected = failure === undefined ? [] : [...done].toReversed().map((name) => `undo ${name}`)
   const seen = all.filter((name) => name.startsWith("undo"))
   assert.sameMembers([...new Set(seen)], expected, what)
   // Only the one in whose midst the kill came may be seen twice, and the order is kept.

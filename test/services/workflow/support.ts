@@ -1,5 +1,5 @@
 /** The embedded engine over a journal in memory, and what workflows under test have in common. */
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
