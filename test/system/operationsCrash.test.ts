@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { OperationEntry } from "../../src/http/api/Operations.ts"
+import { random } from "../harness/random.ts"
 import { keepAlive, request, tryRequest } from "./client.ts"
 import { environ } from "./proc.ts"
 import { type Daemon, eventually, start, temporaryFolder } from "./support.ts"
@@ -26,17 +27,6 @@ const answersMax = 60
 const delayMaxMs = 900
 
 const clients = 4
-
-/** Mulberry32: the same moments for the same seed. */
-const random = (start: number) => {
-  let state = start
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** Each says first which operation it is of; a shell's `>>` is O_APPEND, and so short a text is written whole. */
 const says = `echo "$SYSTEMAPI_OPERATION_ID" >> ran; `

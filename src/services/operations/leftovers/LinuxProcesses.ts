@@ -8,14 +8,16 @@
  *
  * Bounds: `termWait` from TERM to KILL, `killWait` after it. On failure (no /proc): nothing is found, nothing is ended.
  */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Ended, operationVariable, Processes, type Suspect } from "./Processes.ts"
 import { bootId, pids, type ProcessStat, statOf, variableOf } from "./procfs.ts"
 
 /** Nobody asks what becomes of them: most end at once, and what cleans up after itself gets its time. */
-const termWaitMs = 2000
-const killWaitMs = 2000
+const termWait = Duration.toNanosUnsafe(Duration.seconds(2))
+const killWait = Duration.toNanosUnsafe(Duration.seconds(2))
 const poll = "25 millis"
 
 interface Found extends ProcessStat {
@@ -39,11 +41,21 @@ const find = async (suspects: ReadonlyArray<Suspect>, boot: string | undefined):
     if (pid === process.pid) continue
     const variable = await variableOf(pid, operationVariable)
     const stat = variable === undefined && leaders.size === 0 ? undefined : await statOf(pid)
-    if (stat === undefined || stat.state === "Z" || stat.state === "X") continue
+    if (stat === undefined || !isLiving(stat)) continue
     const operation = variable !== undefined && ids.has(variable) ? variable : leaders.get(stat.group)
     if (operation !== undefined) found.push({ ...stat, operation })
   }
   return found
+}
+
+const isLiving = ({ state }: ProcessStat): boolean => state !== "Z" && state !== "X"
+
+const stillThere = async (known: ReadonlyArray<Found>): Promise<ReadonlyArray<Found>> => {
+  const stats = await Promise.all(known.map(({ pid }) => statOf(pid)))
+  return known.filter(({ startTicks }, index) => {
+    const stat = stats[index]
+    return stat !== undefined && stat.startTicks === startTicks && isLiving(stat)
+  })
 }
 
 const tell = (pid: number, name: NodeJS.Signals) => {
@@ -64,21 +76,25 @@ const endLeftovers = Effect.fnUntraced(function* (suspects: ReadonlyArray<Suspec
   const boot = yield* promised(bootId)
   const look = promised(() => find(suspects, boot))
   const seen = new Map<number, Found>()
-  const end = Effect.fnUntraced(function* (name: NodeJS.Signals, waitMs: number) {
-    let alive: ReadonlyArray<Found> = yield* look
-    for (let waited = 0; alive.length > 0; waited += 25) {
+  const end = Effect.fnUntraced(function* (name: NodeJS.Signals, wait: bigint) {
+    const until = (yield* Clock.monotonicTimeNanos) + wait
+    let alive = yield* look
+    while (alive.length > 0) {
       // Each process is told once to end, and as often as it shows up to die: a dying group may still be growing.
       const untold = name === "SIGKILL" ? alive : alive.filter(({ pid }) => !seen.has(pid))
       for (const one of alive) seen.set(one.pid, one)
       yield* promised(() => Promise.all(untold.map((one) => signal(one, name))))
-      if (waited >= waitMs) break
+      if ((yield* Clock.monotonicTimeNanos) >= until) break
       yield* Effect.sleep(poll)
-      alive = yield* look
+      const known = alive
+      const left = yield* promised(() => stillThere(known))
+      // Those that were known are gone: what they have started meanwhile is looked for everywhere.
+      alive = left.length === 0 || name === "SIGKILL" ? yield* look : left
     }
     return alive
   })
-  const obstinate = yield* end("SIGTERM", termWaitMs)
-  const left = obstinate.length === 0 ? [] : yield* end("SIGKILL", killWaitMs)
+  const obstinate = yield* end("SIGTERM", termWait)
+  const left = obstinate.length === 0 ? [] : yield* end("SIGKILL", killWait)
   const byOperation = new Map<string, { readonly pids: Array<number>; readonly left: Array<number> }>()
   for (const { operation, pid } of seen.values()) {
     const one = byOperation.get(operation) ?? { pids: [], left: [] }
