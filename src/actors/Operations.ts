@@ -18,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { reapWait, stopGrace } from "../services/commands/Attendant.ts"
 import { Executor } from "../services/commands/Executor.ts"
 import { liveOfKept } from "../services/commands/LiveOutput.ts"
@@ -34,8 +35,8 @@ import { OperationStore } from "../services/operations/OperationStore.ts"
 import { insistently } from "../services/workflow/Journal.ts"
 import * as Mailbox from "./kernel/Mailbox.ts"
 import { Supervisor } from "./kernel/Supervisor.ts"
-import { recover } from "./OperationsRecovery.ts"
-import { makeTurns, type TurnServices } from "./OperationsTurns.ts"
+import { eachUnfinished, recover } from "./OperationsRecovery.ts"
+import { type LoadRunner, makeTurns } from "./OperationsTurns.ts"
 
 const actor = "Operations"
 
@@ -51,10 +52,7 @@ const lookAgain = Duration.minutes(1)
 /** There may be somebody whose turn has come. All that waits is one: it is looked for everywhere. */
 type Message = "Stirred"
 
-/** How what runs operations is come by: loaded with the first. */
-type Load = TurnServices["load"]
-
-export const layerWith = (load: Load) =>
+export const layerWith = (load: LoadRunner) =>
   Layer.effect(
     Operations,
     Effect.gen(function* () {
@@ -71,21 +69,29 @@ export const layerWith = (load: Load) =>
       const giveUp = yield* Deferred.make<void>()
       const recovered = yield* Deferred.make<void>()
       const lives = new Map<string, LiveOperation>()
+      /** Something may be in the store that nobody was told of. */
+      let isDoubtful = false
       const queue = new OperationQueue((kind, name) => kinds.get(kind)?.limits(name) ?? unknownLimits)
 
       const stir = Effect.orDie(mailbox.tell("Stirred"))
 
       /** Known from now on, and in line if it waits. */
-      const admit = (operation: Operation): LiveOperation | undefined => {
-        if (isFinal(operation.status) || lives.has(operation.id)) return undefined
-        const live = makeLive(operation)
-        lives.set(operation.id, live)
-        if (operation.status === "pending") queue.add(operation.kind, operation.name, operation)
-        return live
+      const admit = (operation: Operation, doubtful = false) => {
+        const { id, kind, name, status } = operation
+        if (isFinal(status) || lives.has(id)) return
+        lives.set(id, makeLive(operation, doubtful))
+        if (status === "pending") queue.add(kind, name, { id, seq: operation.seq })
       }
 
       const submitAs = Effect.fnUntraced(function* (asked: NewOperation, maxPending: number) {
-        const submitted = yield* store.submit(asked, yield* Clock.currentTimeMillis, maxPending)
+        const submitted = yield* Effect.tapErrorTag(
+          store.submit(asked, yield* Clock.currentTimeMillis, maxPending),
+          "OperationsUnavailable",
+          () => {
+            isDoubtful = true
+            return stir
+          }
+        )
         if (submitted.replayed) return submitted
         admit(submitted.operation)
         yield* stir
@@ -119,17 +125,16 @@ export const layerWith = (load: Load) =>
       /** Found where it is there already: after a restart a parent asks again. */
       const submitChild = (asked: NewOperation): Effect.Effect<Operation, OperationFailed> =>
         Effect.gen(function* () {
-          const known = yield* insistently(store.get(asked.id))
-          if (known !== null) return known
-          const submitted = yield* insistently(
-            Effect.catchTag(
-              submitAs(asked, Number.MAX_SAFE_INTEGER),
-              ["TooManyOperations", "IdempotencyConflict"],
-              (error) => Effect.succeed(new OperationFailed({ code: "internal", message: error.message }))
-            )
-          )
-          return submitted instanceof OperationFailed ? yield* submitted : submitted.operation
-        })
+          const known = yield* store.get(asked.id)
+          return known ?? (yield* submitAs(asked, Number.MAX_SAFE_INTEGER)).operation
+        }).pipe(
+          Effect.map((operation) => Result.succeed(operation)),
+          Effect.catchTag(["TooManyOperations", "IdempotencyConflict"], ({ message }) =>
+            Effect.succeed(Result.fail(new OperationFailed({ code: "internal", message })))
+          ),
+          insistently,
+          Effect.flatMap((result) => Effect.fromResult(result))
+        )
 
       const turns = yield* makeTurns({
         store,
@@ -159,22 +164,42 @@ export const layerWith = (load: Load) =>
         return FiberSet.run(fibers, Effect.ensuring(taken, over))
       }
 
-      const settle = Effect.suspend(() =>
-        Deferred.isDoneUnsafe(stopping) ? Effect.void : Effect.forEach(queue.takeTurns(), (turn) => begin(turn))
+      /** Whole or not at all: a turn that was taken is one that is begun. */
+      const settle = Effect.uninterruptible(
+        Effect.suspend(() =>
+          Deferred.isDoneUnsafe(stopping) ? Effect.void : Effect.forEach(queue.takeTurns(), (turn) => begin(turn))
+        )
       )
 
-      const goOn = Effect.gen(function* () {
-        const running = yield* recover({ log, processes, store }, admit)
+      /** Whoever ran goes on, whether or not there is room. */
+      const resume = Effect.fnUntraced(function* (running: ReadonlyArray<Operation>) {
         for (const operation of running) admit(operation)
         yield* Deferred.succeed(recovered, undefined)
         if (Deferred.isDoneUnsafe(stopping)) return
-        for (const operation of running)
+        for (const operation of running) {
           yield* begin(queue.resume(operation.kind, operation.name, operation.id), operation)
-      })
+        }
+      }, Effect.uninterruptible)
+
+      /** A submit that failed may have been stored all the same: it is to be run now, and not after the next restart. */
+      const lookForMore = Effect.gen(function* () {
+        if (!isDoubtful) return
+        isDoubtful = false
+        yield* eachUnfinished(store, (operation) => {
+          if (operation.status === "pending") admit(operation, true)
+        })
+      }).pipe(
+        Effect.catch(() =>
+          Effect.sync(() => {
+            isDoubtful = true
+          })
+        )
+      )
 
       const loop = Effect.gen(function* () {
-        if (!(yield* Deferred.isDone(recovered))) yield* goOn
+        if (!(yield* Deferred.isDone(recovered))) yield* resume(yield* recover({ log, processes, store }, admit))
         while (true) {
+          yield* lookForMore
           yield* settle
           // Limits may be others by then.
           if (Option.isNone(yield* Effect.timeoutOption(mailbox.take, lookAgain))) queue.stir()

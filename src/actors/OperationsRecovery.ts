@@ -20,36 +20,48 @@ interface RecoveryServices {
   readonly log: EventLog["Service"]
 }
 
+/** Oldest first, a page at a time. */
+export const eachUnfinished = Effect.fnUntraced(function* (
+  store: Pick<OperationStore["Service"], "unfinished">,
+  found: (operation: Operation) => void
+) {
+  for (let after = 0; ;) {
+    const page = yield* store.unfinished(after, pageSize)
+    for (const operation of page) {
+      found(operation)
+      after = operation.seq
+    }
+    if (page.length < pageSize) return
+  }
+})
+
 /** Gives each that waits to `waits`, oldest first, and answers those that ran. */
 export const recover = Effect.fnUntraced(function* (
   { log, processes, store }: RecoveryServices,
   waits: (operation: Operation) => void
 ): Effect.fn.Return<ReadonlyArray<Operation>> {
-  const running: Array<Operation> = []
-  for (let after = 0; ;) {
-    const page = yield* insistently(store.unfinished(after, pageSize))
-    for (const operation of page) {
-      if (operation.status === "running") running.push(operation)
+  const running = new Map<string, Operation>()
+  yield* insistently(
+    eachUnfinished(store, (operation) => {
+      if (operation.status === "running") running.set(operation.id, operation)
       else waits(operation)
-      after = operation.seq
-    }
-    if (page.length < pageSize) break
-  }
+    })
+  )
   yield* endLeftovers({ log, processes, store }, running)
-  return running
+  return [...running.values()]
 })
 
 const endLeftovers = Effect.fnUntraced(function* (
   { log, processes, store }: RecoveryServices,
-  running: ReadonlyArray<Operation>
+  running: ReadonlyMap<string, Operation>
 ) {
   const suspects = yield* Effect.forEach(
-    running,
-    ({ id }) => Effect.map(insistently(store.journal(id)), (entries) => suspectsOf(id, entries)),
+    running.keys(),
+    (id) => Effect.map(insistently(store.journal(id)), (entries) => suspectsOf(id, entries)),
     { concurrency: 32 }
   )
   for (const { left, operation: id, pids } of yield* processes.endLeftovers(suspects.flat())) {
-    const one = running.find((operation) => operation.id === id)
+    const one = running.get(id)
     const what = `operation ${id}${one === undefined ? "" : ` (${one.kind} ${one.name})`}`
     const live = left.length === 0 ? "" : `; KILL did not end ${left.join(", ")}`
     yield* log.record(`ended processes that an earlier daemon left of ${what}: ${pids.join(", ")}${live}`, {

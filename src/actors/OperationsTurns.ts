@@ -26,14 +26,17 @@ import type { OperationKind, OperationKinds } from "../services/operations/Opera
 import { OperationOutput, type OutputLimits } from "../services/operations/OperationOutput.ts"
 import type { Operations, OperationsUnavailable } from "../services/operations/Operations.ts"
 import type { Ending, OperationStore } from "../services/operations/OperationStore.ts"
-import { insistently } from "../services/workflow/Journal.ts"
 import type { makeRunner } from "./OperationsRunner.ts"
+import { insistently } from "../services/workflow/Journal.ts"
 
 /** Progress is shown from memory; this is how often it is stored. */
 const progressEvery = "250 millis"
 
+/** How the runner is come by: its code is loaded with the first operation that runs. */
+export type LoadRunner = Effect.Effect<{ readonly makeRunner: typeof makeRunner }>
+
 export interface TurnServices {
-  readonly load: Effect.Effect<{ readonly makeRunner: typeof makeRunner }>
+  readonly load: LoadRunner
   readonly store: OperationStore["Service"]
   readonly kinds: OperationKinds["Service"]
   readonly executor: Executor["Service"]
@@ -152,7 +155,9 @@ export const makeTurns = Effect.fnUntraced(function* (
       concurrency: "unbounded"
     })
     if (begun && operation !== null) return operation
-    if (operation !== null) yield* ended(live, operation)
+    // Who is doubtful had ended already, and that was told.
+    if (operation === null || live.doubtful) lives.delete(live.id)
+    else yield* ended(live, operation)
     return undefined
   })
 

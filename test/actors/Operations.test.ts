@@ -313,6 +313,23 @@ describe("output", () => {
 })
 
 describe("an unwritable store", () => {
+  it.effect("that has stored what it could not answer for has it run all the same, once", () =>
+    Effect.gen(function* () {
+      const memory = makeMemoryOperations()
+      const { begun, kind, open } = makeGated()
+      const { operations } = yield* startOperations({ memory, kinds: [kind] })
+      memory.onChange((change) => Effect.succeed(change === "submit" ? "unanswered" : undefined))
+      assert.strictEqual((yield* Effect.flip(operations.submit(asking("gated", "a"))))._tag, "OperationsUnavailable")
+      yield* TestClock.adjust("1 second")
+      const [id = ""] = memory.operations.keys()
+      assert.deepStrictEqual(begun, [id])
+      yield* open(id)
+      assert.strictEqual((yield* operations.wait(id, patience)).status, "completed")
+      yield* TestClock.adjust("5 minutes")
+      assert.deepStrictEqual(begun, [id])
+    })
+  )
+
   it.effect("is asked again until it takes what has happened", () =>
     Effect.gen(function* () {
       const memory = makeMemoryOperations()

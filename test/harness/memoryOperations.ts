@@ -21,19 +21,17 @@ export const makeMemoryOperations = () => {
   let lastSeq = 0
   let pending = 0
   let changes = 0
-  /** Run before each change, told which; a test makes it wait, or count. */
-  let onChange: (change: string, id: string) => Effect.Effect<void, OperationsUnavailable> = () => Effect.void
+  /** Run before each change, told which: it may count, wait, refuse it, or have it made and nobody answered. */
+  let onChange: (change: string, id: string) => Effect.Effect<void | "unanswered", OperationsUnavailable> = () =>
+    Effect.void
 
   const changing = <A, E>(change: string, id: string, make: () => Effect.Effect<A, E>) =>
-    Effect.suspend(() =>
-      Effect.andThen(
-        onChange(change, id),
-        Effect.suspend(() => {
-          changes += 1
-          return make()
-        })
-      )
-    )
+    Effect.gen(function* () {
+      const how = yield* onChange(change, id)
+      changes += 1
+      const made = yield* make()
+      return how === "unanswered" ? yield* unavailable : made
+    })
 
   const update = (id: string, change: Partial<Operation>): Operation | null => {
     const operation = operations.get(id)

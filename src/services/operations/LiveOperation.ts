@@ -33,6 +33,8 @@ export interface LiveOperation {
   readonly kind: string
   readonly name: string
   run: LiveRun | undefined
+  /** Found in the store, and perhaps no longer as it was found. */
+  readonly doubtful: boolean
   /** It is to be cancelled; said before it ran. */
   unwanted: boolean
   /** Made for who waits. */
@@ -40,12 +42,13 @@ export interface LiveOperation {
   ended: Deferred.Deferred<Operation> | undefined
 }
 
-export const makeLive = ({ id, kind, name, seq }: Operation): LiveOperation => ({
+export const makeLive = ({ id, kind, name, seq }: Operation, doubtful: boolean): LiveOperation => ({
   id,
   seq,
   kind,
   name,
   run: undefined,
+  doubtful,
   unwanted: false,
   begun: undefined,
   ended: undefined
