@@ -30,7 +30,7 @@ const gated = (folder: string) =>
     { length: names },
     (_, n) => `
 [actions.q${n}]
-command = 'until [ -e "${folder}/gate" ]; do sleep 1; done; echo "$ARG_N" >> "${folder}/q${n}"'
+command = 'until [ -e "${folder}/gate" ]; do [ -d "${folder}" ] || exit; sleep 1; done; echo "$ARG_N" >> "${folder}/q${n}"'
 concurrency = 1
 [[actions.q${n}.args]]
 name = "n"

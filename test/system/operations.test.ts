@@ -28,7 +28,7 @@ stop_timeout_ms = 2000
 hello = "echo out; echo err >&2"
 broken = "echo why >&2; exit 3"
 [actions.gated]
-command = 'echo begun; until [ -e "${folder}/$ARG_GATE" ]; do sleep 0.01; done; echo over'
+command = 'echo begun; until [ -e "${folder}/$ARG_GATE" ]; do [ -d "${folder}" ] || exit; sleep 0.01; done; echo over'
 concurrency = 1
 [[actions.gated.args]]
 name = "gate"
@@ -36,7 +36,7 @@ pattern = "[a-z]+"
 [actions.counted]
 command = "echo run >> ${folder}/counted"
 [actions.stepping]
-command = '''echo '{"progress":0.25,"message":"a quarter"}'; until [ -e ${folder}/step ]; do sleep 0.01; done'''
+command = '''echo '{"progress":0.25,"message":"a quarter"}'; until [ -e ${folder}/step ]; do [ -d ${folder} ] || exit; sleep 0.01; done'''
 [actions.stubborn]
 command = "trap '' TERM; echo here; while true; do sleep 4173.25; done"
 kill_grace_ms = 200
