@@ -224,7 +224,11 @@ export const makeContext = Effect.fnUntraced(function* (
         annotations: Unrun.context({ barred: keep ? null : barred, interrupted: null })
       }),
     progress: (fraction, text) => services.progress(id, run, fraction, text),
-    say: (line) => Effect.sync(() => run.output.say(line)),
+    // What was said before a restart is there, and said again on the way back to where it was.
+    say: (line) =>
+      Effect.sync(() => {
+        if (engine.hasReplayed(id)) run.output.say(line)
+      }),
     isCancelled: Effect.sync(
       () => !engine.isUndoing(id) && Deferred.isDoneUnsafe(run.cancelled) && engine.hasReplayed(id)
     ),

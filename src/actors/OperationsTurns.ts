@@ -179,7 +179,8 @@ export const makeTurns = Effect.fnUntraced(function* (
     const operation = known ?? (yield* begin(live))
     if (operation === undefined) return
     if (operation.cancelRequestedAt !== null) live.unwanted = true
-    const run = beginRun(live, new OperationOutput(outputLimits()))
+    const earlier = known === undefined ? null : yield* surely(store.output(known.id))
+    const run = beginRun(live, new OperationOutput(outputLimits(), earlier), earlier?.bytes ?? 0)
     const ending = yield* runOf(operation, kinds.get(operation.kind), run)
     if (ending === undefined) return
     const now = yield* Clock.currentTimeMillis

@@ -98,6 +98,22 @@ describe("a cancel", () => {
     })
   )
 
+  it.effect("that comes when it has just been begun, and does not run yet, is heard", () =>
+    Effect.gen(function* () {
+      const memory = makeMemoryOperations()
+      const { hasStarted, operations } = yield* startOperations({ memory, kinds: [runs] })
+      const held = yield* Deferred.make<void>()
+      memory.onChanged((change) => (change === "begin" ? Deferred.await(held) : Effect.void))
+      const { operation } = yield* operations.submit(asking("run", "a"))
+      yield* TestClock.adjust(0)
+      const asked = yield* operations.cancel(operation.id, "root")
+      assert.deepStrictEqual([asked.accepted, asked.operation.status], [true, "running"])
+      yield* Deferred.succeed(held, undefined)
+      assert.strictEqual((yield* operations.wait(operation.id, patience)).status, "cancelled")
+      assert.isFalse(hasStarted())
+    })
+  )
+
   it.effect("that comes too late for the command leaves the operation its success", () =>
     Effect.gen(function* () {
       const memory = makeMemoryOperations()

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import { TestClock } from "effect/testing"
+import * as DurableClock from "effect/workflow/DurableClock"
 import * as Workflow from "effect/workflow/Workflow"
 import { isFinal } from "../../src/services/operations/Operation.ts"
 import { makeMemoryOperations } from "../harness/memoryOperations.ts"
@@ -179,6 +180,20 @@ describe("after a kill", () => {
     })
   )
 
+  it.effect("a wish to cancel that was said meanwhile ends what sleeps at once", () =>
+    Effect.gen(function* () {
+      const memory = makeMemoryOperations()
+      const sleeps = kindOf("sleeps", () => Effect.as(DurableClock.sleep({ name: "nap", duration: "1 day" }), null))
+      const first = yield* startOperations({ memory, kinds: [sleeps] })
+      const { operation } = yield* first.operations.submit(asking("sleeps", "a"))
+      yield* TestClock.adjust("1 second")
+      yield* first.kill
+      yield* memory.store.requestCancel(operation.id, "root", 5000)
+      const second = yield* startOperations({ memory, kinds: [sleeps] })
+      assert.strictEqual((yield* second.operations.wait(operation.id, patience)).status, "cancelled")
+    })
+  )
+
   it.effect("what was done is seen again before the wish to cancel is, so that it is undone", () =>
     Effect.gen(function* () {
       const memory = makeMemoryOperations()
@@ -237,23 +252,52 @@ describe("after a kill", () => {
     })
   )
 
-  it.effect("what a command had written is not lost with it", () =>
+  it.effect("what was written is there once, and what follows comes behind it", () =>
+    Effect.gen(function* () {
+      for (const again of [false, true]) {
+        const memory = makeMemoryOperations()
+        const talks = kindOf("talks", (_, context) =>
+          Effect.gen(function* () {
+            yield* context.say("before")
+            const exit = yield* Effect.exit(context.command(commandOf("a"), { again }))
+            yield* context.say("after")
+            return yield* Effect.as(exit, null)
+          })
+        )
+        const first = yield* startOperations({ memory, kinds: [talks] })
+        const { operation } = yield* first.operations.submit(asking("talks", "a"))
+        yield* first.started
+        yield* TestClock.adjust("3 seconds")
+        yield* first.kill
+        const second = yield* startOperations({ memory, kinds: [talks] })
+        if (again) finish(yield* second.started, exited(0), "")
+        const { status } = yield* second.operations.wait(operation.id, patience)
+        assert.strictEqual(status, again ? "completed" : "failed")
+        const kept = yield* (yield* second.operations.output(operation.id)).snapshot
+        assert.strictEqual(Buffer.concat(kept.segments.map(({ bytes }) => bytes)).toString(), "before\nafter\n")
+      }
+    })
+  )
+
+  it.effect("an end that was not written down any more keeps the output that was", () =>
     Effect.gen(function* () {
       const memory = makeMemoryOperations()
       const talks = kindOf("talks", (_, context) =>
         Effect.gen(function* () {
-          yield* context.say("before")
-          return yield* context.command(commandOf("a"), { again: false }).pipe(Effect.as(null))
+          yield* context.say("said")
+          return yield* Effect.as(context.command(commandOf("a"), { again: false }), null)
         })
       )
       const first = yield* startOperations({ memory, kinds: [talks] })
       const { operation } = yield* first.operations.submit(asking("talks", "a"))
-      yield* first.started
-      yield* TestClock.adjust("3 seconds")
-      yield* first.kill
+      memory.onChange((change) => (change === "end" ? Effect.andThen(first.kill, Effect.never) : Effect.void))
+      finish(yield* first.started, exited(0), "")
+      yield* TestClock.adjust("1 second")
+      memory.onChange(() => Effect.void)
       const second = yield* startOperations({ memory, kinds: [talks] })
-      assert.strictEqual((yield* second.operations.wait(operation.id, patience)).status, "failed")
-      assert.strictEqual(memory.outputs.get(operation.id)?.bytes, "before\n".length)
+      assert.strictEqual((yield* second.operations.wait(operation.id, patience)).status, "completed")
+      assert.isFalse(second.hasStarted())
+      assert.strictEqual(memory.outputs.get(operation.id)?.bytes, "said\n".length)
     })
   )
 })
@@ -325,44 +369,42 @@ describe("a stop", () => {
     })
   )
 
-  it.effect("leaves what is to be undone to the next daemon", () =>
+  it.effect("leaves what is to be undone to the next daemon, however that is done", () =>
     Effect.gen(function* () {
-      const memory = makeMemoryOperations()
-      const undone: Array<string> = []
-      const careful = kindOf("careful", (_, context) =>
-        Effect.gen(function* () {
-          yield* context.once("one", Effect.succeed(null), { again: false }).pipe(
-            Workflow.withCompensation(() =>
-              Effect.ignore(
-                context.once(
+      for (const aside of [false, true]) {
+        const memory = makeMemoryOperations()
+        const undone: Array<string> = []
+        const careful = kindOf("careful", (_, context) =>
+          Effect.gen(function* () {
+            yield* context.once("one", Effect.succeed(null), { again: false }).pipe(
+              Workflow.withCompensation(() => {
+                const undo = context.once(
                   "undo",
-                  Effect.as(
-                    Effect.sync(() => undone.push("one")),
-                    null
-                  ),
+                  Effect.sync(() => undone.push("one")),
                   { again: true }
                 )
-              )
-            ),
-            Workflow.provideScope
-          )
-          yield* context.command(commandOf("a"), { again: false })
-          return null
-        })
-      )
-      const first = yield* startOperations({ memory, kinds: [careful] })
-      const { operation } = yield* first.operations.submit(asking("careful", "a"))
-      const process = yield* first.started
-      const stopping = yield* Effect.forkChild(first.stop)
-      yield* Queue.take(process.signals)
-      finish(process, { _tag: "Signaled", signal: "SIGTERM" }, "")
-      yield* Fiber.join(stopping)
-      assert.deepStrictEqual([memory.operations.get(operation.id)?.status, undone], ["running", []])
-      const second = yield* startOperations({ memory, kinds: [careful] })
-      const ended = yield* second.operations.wait(operation.id, patience)
-      assert.deepStrictEqual([ended.status, ended.error?.code], ["failed", "interrupted_by_restart"])
-      assert.deepStrictEqual(undone, ["one"])
-      assert.isFalse(second.hasStarted())
+                return aside ? Effect.asVoid(Effect.flatMap(Effect.forkChild(undo), Fiber.await)) : Effect.ignore(undo)
+              }),
+              Workflow.provideScope
+            )
+            yield* context.command(commandOf("a"), { again: false })
+            return null
+          })
+        )
+        const first = yield* startOperations({ memory, kinds: [careful] })
+        const { operation } = yield* first.operations.submit(asking("careful", "a"))
+        const process = yield* first.started
+        const stopping = yield* Effect.forkChild(first.stop)
+        yield* Queue.take(process.signals)
+        finish(process, { _tag: "Signaled", signal: "SIGTERM" }, "")
+        yield* Fiber.join(stopping)
+        assert.deepStrictEqual([memory.operations.get(operation.id)?.status, undone], ["running", []])
+        const second = yield* startOperations({ memory, kinds: [careful] })
+        const ended = yield* second.operations.wait(operation.id, patience)
+        assert.deepStrictEqual([ended.status, ended.error?.code], ["failed", "interrupted_by_restart"])
+        assert.deepStrictEqual(undone, ["one"])
+        assert.isFalse(second.hasStarted())
+      }
     })
   )
 })

@@ -25,11 +25,15 @@ export const makeMemoryOperations = () => {
   let onChange: (change: string, id: string) => Effect.Effect<void | "unanswered", OperationsUnavailable> = () =>
     Effect.void
 
+  /** Run after it, and before its answer. */
+  let onChanged: (change: string, id: string) => Effect.Effect<void> = () => Effect.void
+
   const changing = <A, E>(change: string, id: string, make: () => Effect.Effect<A, E>) =>
     Effect.gen(function* () {
       const how = yield* onChange(change, id)
       changes += 1
       const made = yield* make()
+      yield* onChanged(change, id)
       return how === "unanswered" ? yield* unavailable : made
     })
 
@@ -166,6 +170,9 @@ export const makeMemoryOperations = () => {
     changes: () => changes,
     onChange: (hook: typeof onChange) => {
       onChange = hook
+    },
+    onChanged: (hook: typeof onChanged) => {
+      onChanged = hook
     }
   }
 }

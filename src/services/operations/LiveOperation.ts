@@ -55,8 +55,8 @@ export const makeLive = ({ id, kind, name, seq }: Operation, doubtful: boolean):
 })
 
 /** From now on it runs, in the eyes of who follows it. */
-export const beginRun = (live: LiveOperation, output: OperationOutput): LiveRun => {
-  const run: LiveRun = { output, cancelled: Deferred.makeUnsafe(), progress: undefined, storedBytes: 0, storing: false }
+export const beginRun = (live: LiveOperation, output: OperationOutput, storedBytes: number): LiveRun => {
+  const run: LiveRun = { output, cancelled: Deferred.makeUnsafe(), progress: undefined, storedBytes, storing: false }
   if (live.unwanted) Deferred.doneUnsafe(run.cancelled, Effect.void)
   live.run = run
   if (live.begun !== undefined) Deferred.doneUnsafe(live.begun, Effect.void)

@@ -1,14 +1,14 @@
 /**
  * The output of one operation while it runs: what its command writes, and before and behind that the lines it says
- * itself. What is said while the command runs comes behind its output.
+ * itself. What is said while the command runs comes behind its output; what an earlier daemon has kept of it, before all.
  *
- * Bounds: those of each part (OutputLog.ts), and three parts. Where both are there and bytes are missing from what is
+ * Bounds: those of each part (OutputLog.ts), and a few parts. Where several are there and bytes are missing from what is
  * kept, nobody can tell the hash of the whole any more: it is then that of the command's output.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import { makeOwnOutput, type OwnOutput } from "../commands/LiveOutput.ts"
+import { liveOfKept, makeOwnOutput, type OwnOutput } from "../commands/LiveOutput.ts"
 import type { KeptOutput, LiveOutput, OutputPart, OutputSegment } from "../commands/OutputLog.ts"
 
 export interface OutputLimits {
@@ -41,8 +41,12 @@ export class OperationOutput implements LiveOutput {
   #base = 0
   #more = Deferred.makeUnsafe<void>()
 
-  constructor(limits: OutputLimits) {
+  /** `earlier` is what it had written when an earlier daemon was ended: it comes first. */
+  constructor(limits: OutputLimits, earlier: KeptOutput | null = null) {
     this.#limits = limits
+    if (earlier === null) return
+    this.#push(liveOfKept(earlier))
+    this.#base = earlier.bytes
   }
 
   say(line: string): void {

@@ -92,6 +92,21 @@ describe("an operation's output", () => {
     })
   )
 
+  it.effect("goes on behind what an earlier daemon has kept of it", () =>
+    Effect.gen(function* () {
+      const earlier = makeOwnOutput(limits)
+      earlier.write("stdout", Buffer.from("half a li"))
+      const output = new OperationOutput(limits, earlier.end())
+      const command = makeOwnOutput(limits)
+      output.begin(command.live)
+      command.write("stdout", Buffer.from("a line\n"))
+      output.finish(command.end().bytes)
+      output.end()
+      for (const max of [4, 1000]) assert.strictEqual(yield* readAll(output, max), "half a lia line\n")
+      assert.strictEqual((yield* output.snapshot).sha256, sha256("half a lia line\n"))
+    })
+  )
+
   it.effect("that was never written is empty", () =>
     Effect.gen(function* () {
       const output = new OperationOutput(limits)

@@ -261,6 +261,44 @@ describe("a workflow", () => {
     })
   )
 
+  it.effect("that has cut short what may be done once does not do it again when it goes on", () =>
+    Effect.gen(function* () {
+      const trace: Trace = []
+      let ours: Ours | undefined
+      const self = () => ours ?? assert.fail("not started")
+      const endless = Activity.make({
+        name: "endless",
+        error: Refused,
+        execute: Effect.suspend(() =>
+          Effect.andThen(
+            self().embedded.begin(executionId, "endless", null),
+            Effect.andThen(
+              Effect.sync(() => void trace.push("endless")),
+              Effect.never
+            )
+          )
+        ),
+        annotations: Unrun.context({ interrupted: () => Effect.succeed(Exit.fail(interrupted)), barred: null })
+      })
+      ours = yield* makeOurs(
+        makeJournals().store,
+        Whole.toLayer(() =>
+          Effect.gen(function* () {
+            yield* Effect.ignore(Effect.raceFirst(endless, Effect.sleep("1 second")))
+            yield* DurableClock.sleep({ name: "pause", duration: "10 minutes" })
+            yield* does(trace, "last")
+            return "done"
+          })
+        )
+      )
+      const fiber = yield* Effect.forkChild(execute(ours))
+      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(yield* Fiber.join(fiber), "done")
+      assert.deepStrictEqual(trace, ["endless", "last"])
+    })
+  )
+
   it.effect("that is preempted leaves what may be done once in flight, and joins it", () =>
     Effect.gen(function* () {
       const trace: Trace = []
