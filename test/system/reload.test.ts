@@ -12,8 +12,9 @@ const config = (general: string, rest = "") => `[general]\nlisten_addr = "127.0.
 
 /** Gives the daemon another file and waits for the line of the log that says what became of it. */
 const reload = Effect.fnUntraced(function* (daemon: Daemon, text: string, told: RegExp) {
-  yield* write(daemon.folder, "config.toml", text)
+  // A wish that is still in hand may find the new file.
   const before = (yield* logsOf(daemon.url)).length
+  yield* write(daemon.folder, "config.toml", text)
   yield* daemon.signal("SIGHUP")
   const found = Effect.map(logsOf(daemon.url), (lines) => lines.slice(before).find((line) => told.test(line)))
   yield* eventually(
