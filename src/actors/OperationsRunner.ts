@@ -75,9 +75,9 @@ export const makeRunner = Effect.fnUntraced(function* (
         exit === undefined || (isStopping() && isCut(exit)) ? Effect.undefined : endingOf(operation, exit, live)
       ),
       Effect.ensuring(
-        Effect.sync(() => {
+        Effect.suspend(() => {
           running.delete(id)
-          engine.forget(id)
+          return engine.forget(id)
         })
       )
     )

@@ -45,7 +45,7 @@ export interface EmbeddedEngine {
   /** Completes when this execution waits for something that is beyond this daemon's life. */
   readonly parked: (executionId: string) => Effect.Effect<void>
   /** It has ended, and that is known elsewhere. */
-  readonly forget: (executionId: string) => void
+  readonly forget: (executionId: string) => Effect.Effect<void>
   /** Begins no activity any more. */
   readonly halt: Effect.Effect<void>
 }
@@ -69,6 +69,15 @@ export const makeEmbeddedEngine = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       const execution = executions.get(executionId)
       return execution === undefined ? Effect.void : act(execution)
+    })
+
+  /** With what it has begun, and clocks that nobody waits for any more. */
+  const forget = (executionId: string): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      const within = [...executions.values()].filter(({ parent }) => parent?.id === executionId)
+      runs.forget(executionId)
+      for (const { id } of within) yield* forget(id)
+      for (const [key] of clocks) if (key.startsWith(`${executionId}/`)) yield* FiberMap.remove(clocks, key)
     })
 
   /** Of an execution that is not in memory: it finds its value when it is run. */
@@ -154,7 +163,7 @@ export const makeEmbeddedEngine = Effect.fnUntraced(function* (
     isUndoing: (executionId) => executions.get(executionId)?.undoing === true,
     interrupt: runs.interruptById,
     parked: runs.parked,
-    forget: runs.forget,
+    forget,
     halt: Effect.asVoid(Deferred.succeed(halting, undefined))
   }
 })

@@ -39,7 +39,7 @@ export const makeEngineState = Effect.fnUntraced(function* (
 ): Effect.fn.Return<EngineState, never, Scope.Scope> {
   const halting = yield* Deferred.make<void>()
   const written: EngineState["written"] = (effect) =>
-    Effect.raceFirst(Effect.interruptible(effect), Effect.andThen(options.giveUp, Effect.interrupt))
+    Effect.raceFirst(effect, Effect.andThen(options.giveUp, Effect.interrupt))
   const note: EngineState["note"] = ({ journal }, key, entry) => written(journal.note(key, entry))
   return {
     ...options,

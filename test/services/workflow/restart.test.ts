@@ -261,6 +261,24 @@ describe("a workflow", () => {
     })
   )
 
+  it.effect("that is forgotten leaves nothing behind", () =>
+    Effect.gen(function* () {
+      const journals = makeJournals()
+      const ours = yield* makeOurs(
+        journals.store,
+        Whole.toLayer(() => Effect.as(DurableClock.sleep({ name: "pause", duration: "10 minutes" }), "done"))
+      )
+      const fiber = yield* Effect.forkChild(Effect.exit(execute(ours)))
+      yield* TestClock.adjust("1 minute")
+      yield* ours.embedded.interrupt(executionId)
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
+      yield* ours.embedded.forget(executionId)
+      const before = journals.entries.size
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(journals.entries.size, before)
+    })
+  )
+
   it.effect("that has cut short what may be done once does not do it again when it goes on", () =>
     Effect.gen(function* () {
       const trace: Trace = []
@@ -284,7 +302,7 @@ describe("a workflow", () => {
         makeJournals().store,
         Whole.toLayer(() =>
           Effect.gen(function* () {
-            yield* Effect.ignore(Effect.raceFirst(endless, Effect.sleep("1 second")))
+            yield* Effect.ignore(Effect.timeoutOption(endless, "1 second"))
             yield* DurableClock.sleep({ name: "pause", duration: "10 minutes" })
             yield* does(trace, "last")
             return "done"
