@@ -18,7 +18,7 @@ const floods = { zeros: "head -c 1G /dev/zero", lines: "yes | head -c 1G" }
 const stubborn = "trap '' TERM; (sleep 60 & sleep 60 & wait) & sleep 60 & echo up; wait"
 
 /** The launcher's own setting (bin/systemapi). */
-const memory = "--max-semi-space-size=16"
+const memory = "--max-semi-space-size=8"
 
 const run = async (mode: string, text: string): Promise<RunReport> => {
   const child = spawn(process.execPath, [memory, join(import.meta.dirname, "outputRun.ts"), mode, text], {
