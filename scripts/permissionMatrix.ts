@@ -2,7 +2,13 @@
  * `docs/permissions.md`: who may call which endpoint, by role, made of the endpoints' own declarations and the built-in
  * roles. The test of the same name holds the file to it; `npx vitest run test/http/api -u` writes it anew.
  */
-import { type Endpoint, identityEndpoints, provisioningEndpoints, systemEndpoints } from "../src/http/api/endpoints.ts"
+import {
+  type Endpoint,
+  identityEndpoints,
+  provisioningEndpoints,
+  statusEndpoints,
+  systemEndpoints
+} from "../src/http/api/endpoints.ts"
 import { isAllowed, permissionNeeded } from "../src/http/edge/Access.ts"
 import { isVersioned } from "../src/http/edge/errorBody.ts"
 import { nobody } from "../src/services/auth/Authenticator.ts"
@@ -25,7 +31,8 @@ const askers: ReadonlyArray<Principal> = [
 const apis: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, Endpoint>>>>>> = {
   "System API": systemEndpoints,
   "Identity API": identityEndpoints,
-  "Provisioning API": provisioningEndpoints
+  "Provisioning API": provisioningEndpoints,
+  "Status API": statusEndpoints
 }
 
 const row = (...cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`

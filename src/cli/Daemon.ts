@@ -24,6 +24,7 @@ import { identityRoutes } from "../http/identity/identityRoutes.ts"
 import type { BoundListener } from "../http/listener/Listener.ts"
 import { provisioningRoutes } from "../http/provisioning/provisioningRoutes.ts"
 import { registerSamplers } from "../http/system/metricsSamplers.ts"
+import { statusRoutes } from "../http/status/statusRoutes.ts"
 import { systemRoutes } from "../http/system/systemRoutes.ts"
 import { Actions } from "../services/actions/Actions.ts"
 import { Audit } from "../services/audit/Audit.ts"
@@ -56,6 +57,7 @@ import type { Processes } from "../services/operations/leftovers/Processes.ts"
 import { storedLayer } from "../services/operations/storedLayer.ts"
 import type { IdentityStorage } from "../services/storage/IdentityStorage.ts"
 import type { OperationsStorage } from "../services/storage/OperationsStorage.ts"
+import { machine } from "./machine.ts"
 import { operationKinds } from "./operationKinds.ts"
 import { tellExposures } from "./tellExposures.ts"
 
@@ -165,7 +167,8 @@ const listeners = (options: DaemonOptions) =>
         Effect.all({
           system: systemRoutes(config, own),
           identity: identityRoutes,
-          provisioning: provisioningRoutes
+          provisioning: provisioningRoutes,
+          status: statusRoutes
         })
       )
       yield* registerSamplers(() => bound.listeners)
@@ -199,6 +202,7 @@ export const layer = (options: DaemonOptions) => {
   const work = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
   const operations = Layer.merge(Operations.layer, OperationsRetention.layer).pipe(
     Layer.provide(operationKinds(process.env)),
+    Layer.provideMerge(machine),
     Layer.provideMerge(work)
   )
   const parts = Layer.mergeAll(pipes(config), retention(config), IdentityKeeper.layer, LifeRecorder.layer).pipe(

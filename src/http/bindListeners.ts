@@ -16,7 +16,7 @@ import type { Config, ListenerConfig } from "../services/config/Config.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
 import { format } from "../services/config/ListenAddress.ts"
 import { IdentityStore } from "../services/identity/IdentityStore.ts"
-import type { ApiName } from "../services/identity/Principal.ts"
+import { type ApiName, apiNames } from "../services/identity/Principal.ts"
 import { RateLimits } from "../services/limits/RateLimits.ts"
 import { ProcessLog } from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
@@ -73,7 +73,8 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     const tls = listener.tls === undefined ? undefined : yield* listenerTls.of(listener.tls)
     const { apis, auth: providers, roles } = listener
     const surface = { address: format(listener.address), providers, roles }
-    const routes = apis.flatMap((api) => routesByApi[api])
+    // In one order, whatever the file's: of a path that two of them have, the last one's counts (`/health`).
+    const routes = apiNames.flatMap((api) => (apis.includes(api) ? routesByApi[api] : []))
     const app = yield* traced(
       makeEdge({
         routes,

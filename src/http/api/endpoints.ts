@@ -171,3 +171,31 @@ export const provisioningEndpoints = {
     cancelOperation: post("/v1/operations/:operation/cancel", "operations:cancel")
   }
 }
+
+export const statusEndpoints = {
+  overview: {
+    health: get("/health", "public"),
+    overview: get("/overview", "units:read")
+  },
+  services: {
+    listServices: get("/services", "units:read"),
+    serviceStatus: get("/services/:service/status", "units:read"),
+    startService: post("/services/:service/start", "units:control:{service}", { rate: "run" }),
+    stopService: post("/services/:service/stop", "units:control:{service}", { rate: "run" }),
+    restartService: post("/services/:service/restart", "units:control:{service}", { rate: "run" })
+  },
+  logs: {
+    serviceLogs: get("/services/:service/logs", "units:logs:{service}"),
+    followLogs: get("/services/:service/logs/stream", "units:logs:{service}")
+  },
+  gpus: {
+    nvidiaSmi: get("/gpu/nvidia-smi", "gpus:read"),
+    listGpus: get("/gpus", "gpus:read"),
+    getGpu: get("/gpus/:gpu", "gpus:read")
+  },
+  host: {
+    getHost: get("/api/v1/host", "host:read"),
+    diskSpace: get("/disk/space", "host:read"),
+    shutdown: post("/system/shutdown", "host:shutdown", { rate: "run" })
+  }
+}

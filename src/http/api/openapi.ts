@@ -4,10 +4,18 @@
  * who may call it, what it takes for credentials, and what it answers where that is not enough.
  */
 import * as OpenApi from "effect/http-api/OpenApi"
-import { type Endpoint, identityEndpoints, provisioningEndpoints, systemEndpoints } from "./endpoints.ts"
+import {
+  type Endpoint,
+  identityEndpoints,
+  provisioningEndpoints,
+  statusEndpoints,
+  systemEndpoints
+} from "./endpoints.ts"
 import { IdentityApi } from "./identity/IdentityApi.ts"
 import { provisioningShape } from "./provisioning/errors.ts"
 import { ProvisioningApi } from "./provisioning/ProvisioningApi.ts"
+import { statusShape } from "./status/errors.ts"
+import { StatusApi } from "./status/StatusApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 
 type Json = Readonly<Record<string, unknown>>
@@ -75,6 +83,13 @@ export const openApi = (): Record<string, unknown> => {
       endpoints: byOperation(provisioningEndpoints),
       shape: provisioningShape,
       security: ways
+    },
+    {
+      spec: OpenApi.fromApi(StatusApi),
+      endpoints: byOperation(statusEndpoints),
+      shape: statusShape,
+      // Open to whoever reaches its own listener, and on the others until a secret is set.
+      security: [{}, ...ways]
     }
   ]
   return {

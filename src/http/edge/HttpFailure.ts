@@ -9,6 +9,8 @@ export class HttpFailure extends Data.TaggedError("HttpFailure")<{
   readonly headers?: Readonly<Record<string, string>>
   /** `VALIDATION_ERROR`: what is wrong, where the status does not say it. */
   readonly word?: string
+  /** What is wrong, as the System Status Service tells it; where it is left out, the message. */
+  readonly detail?: object
 }> {}
 
 export const failure = (
@@ -29,10 +31,10 @@ export const invalid = (message: string): HttpFailure => failure(400, message, u
 
 /** As clients of what is at that path know errors. */
 export const errorResponse = (
-  { headers, message, status, word }: HttpFailure,
+  { detail, headers, message, status, word }: HttpFailure,
   path: string
 ): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(`${JSON.stringify(errorBody(path, status, message, word))}\n`, {
+  HttpServerResponse.text(`${JSON.stringify(errorBody(path, status, message, word, detail))}\n`, {
     status,
     contentType: "application/json",
     ...(headers === undefined ? {} : { headers })

@@ -1,6 +1,6 @@
 /**
  * The body of an error, in the words of the API that was asked: the System API's is the original's, two members and no
- * more; the others have that of the Provisioning API, and beside it the members of RFC 9457, which say the same again
+ * more; the System Status Service has all of it under `detail`; the others have that of the Provisioning API, and beside it the members of RFC 9457, which say the same again
  * to clients that know that.
  */
 import { STATUS_CODES } from "node:http"
@@ -28,8 +28,21 @@ const words: Readonly<Record<number, string>> = {
 export const isVersioned = (path: string): boolean =>
   path.startsWith("/v1/") || path.startsWith("/.well-known/") || path === "/health"
 
-export const errorBody = (path: string, status: number, message: string, word: string | undefined): object =>
-  isVersioned(path)
+/** Whether a path is one of the System Status Service's own. */
+export const isStatus = (path: string): boolean =>
+  path === "/overview" || statusFolders.some((folder) => path === folder || path.startsWith(`${folder}/`))
+
+const statusFolders = ["/services", "/gpu", "/gpus", "/disk", "/system"]
+
+export const errorBody = (
+  path: string,
+  status: number,
+  message: string,
+  word: string | undefined,
+  detail?: object
+): object => {
+  if (isStatus(path)) return { detail: detail ?? message }
+  return isVersioned(path)
     ? {
         error: word ?? words[status] ?? "ERROR",
         message,
@@ -40,3 +53,4 @@ export const errorBody = (path: string, status: number, message: string, word: s
         detail: message
       }
     : { code: status, message }
+}

@@ -15,6 +15,8 @@ import type { IdentityConfig } from "./IdentityConfig.ts"
 import type { OperationsSection, ProvisioningSection } from "./OperationSections.ts"
 import type { ListenAddress } from "./ListenAddress.ts"
 import type { LogLevelName } from "./ServerSection.ts"
+import type { DiskSection, GpusSection, JournalSection, WatchSection } from "./StatusSection.ts"
+import type { UnitTable, UnitVerb } from "./UnitSection.ts"
 
 /** `[general]` with the environment and the flags applied. */
 export interface GeneralConfig extends Omit<
@@ -143,6 +145,34 @@ export interface Config extends IdentityConfig {
   readonly provisioning: ProvisioningConfig
   readonly logging: LoggingConfig
   readonly workflows: ReadonlyMap<string, WorkflowDefinition>
+  readonly status: StatusConfig
+  /** By id. */
+  readonly units: ReadonlyMap<string, UnitConfig>
+  readonly watch: WatchSection
+  readonly journal: JournalSection
+  readonly gpus: GpusConfig
+  readonly disk: DiskSection
+}
+
+/** `[status]` with the environment applied, without its listener. */
+export interface StatusConfig {
+  readonly command_timeout_seconds: number
+  readonly max_output_bytes: number
+  readonly log_lines_default: number
+  readonly log_lines_max: number
+  readonly log_window_max_minutes: number
+  readonly units_fresh_ms: number
+  readonly shutdown: boolean
+}
+
+export interface UnitConfig extends Omit<UnitTable, "control"> {
+  readonly id: string
+  readonly control: ReadonlyArray<UnitVerb>
+}
+
+/** `[gpus]` with the environment applied. */
+export interface GpusConfig extends Omit<GpusSection, "detail_max_output_bytes"> {
+  readonly detail_max_output_bytes: number
 }
 
 /** `[logging]` with the environment and the flags applied. */

@@ -12,6 +12,8 @@ import { Audit, Auth, Certificates, Cors, RateLimits, RolesSection } from "./Ide
 import { OperationsSection, ProvisioningSection } from "./OperationSections.ts"
 import { LoggingSection, ServerSection } from "./ServerSection.ts"
 import { section } from "./keys.ts"
+import { DiskSection, GpusSection, JournalSection, StatusSection, WatchSection } from "./StatusSection.ts"
+import { UnitsSection } from "./UnitSection.ts"
 import { Uploads } from "./UploadSection.ts"
 import { WorkflowsSection } from "./WorkflowSection.ts"
 
@@ -35,7 +37,13 @@ export const ConfigDocument = Schema.Struct({
   provisioning: section(ProvisioningSection, {}),
   workflows: section(WorkflowsSection, {}),
   server: section(ServerSection, {}),
-  logging: section(LoggingSection, {})
+  logging: section(LoggingSection, {}),
+  status: section(StatusSection, {}),
+  units: section(UnitsSection, {}),
+  watch: section(WatchSection, {}),
+  journal: section(JournalSection, {}),
+  gpus: section(GpusSection, {}),
+  disk: section(DiskSection, {})
 }).annotate({ title: "systemapi-config.toml", description: "Configuration of the systemapi daemon." })
 
 /** JSON Schema 2020-12 of the file, for editors: unknown keys are errors there, where a slip is cheapest to see. */

@@ -54,11 +54,11 @@ export const Listener = Schema.Struct({
   apis: key(
     Schema.Array(choice(apiNames))
       .check(Schema.isMinLength(1))
-      .annotate({ allowed: 'an array of "system", "identity" and "provisioning"' }),
+      .annotate({ allowed: `an array of ${apiNames.map((name) => JSON.stringify(name)).join(", ")}` }),
     apiNames,
     {
       description:
-        "Which APIs it serves: system, identity (/v1: logins, users, tokens, audit) and provisioning (/v1: servers, workflows, operations)."
+        "Which APIs it serves: system, identity (/v1: logins, users, tokens, audit), provisioning (/v1: servers, workflows, operations) and status (units, journals, GPUs, host)."
     }
   ),
   auth: optional(

@@ -13,6 +13,7 @@ import { OperationsSection, ProvisioningSection } from "./OperationSections.ts"
 import { formatPath } from "./Problem.ts"
 import { liveNames, shapeOf } from "./SchemaShape.ts"
 import { LoggingSection } from "./ServerSection.ts"
+import { DiskSection, GpusSection, JournalSection, StatusSection, WatchSection } from "./StatusSection.ts"
 
 export interface ConfigDiff {
   /** What is in force from now on: the old configuration with the live changes of the new one. */
@@ -35,7 +36,12 @@ const sections = {
   audit: Audit,
   operations: OperationsSection,
   provisioning: ProvisioningSection,
-  logging: LoggingSection
+  logging: LoggingSection,
+  status: StatusSection,
+  watch: WatchSection,
+  journal: JournalSection,
+  gpus: GpusSection,
+  disk: DiskSection
 } as const satisfies Partial<Record<keyof Config, Schema.Top>>
 
 type SectionName = keyof typeof sections
@@ -52,7 +58,12 @@ const sectionNames: ReadonlyArray<SectionName> = [
   "audit",
   "operations",
   "provisioning",
-  "logging"
+  "logging",
+  "status",
+  "watch",
+  "journal",
+  "gpus",
+  "disk"
 ]
 
 export const diff = (old: Config, next: Config): ConfigDiff => {
@@ -64,7 +75,7 @@ export const diff = (old: Config, next: Config): ConfigDiff => {
       ;(mayChange.has(key) ? live : restart).push(formatPath([name, keyInFile(key)]))
     }
   }
-  for (const name of ["actions", "file_uploads", "workflows"] as const) {
+  for (const name of ["actions", "file_uploads", "workflows", "units"] as const) {
     for (const key of changed<unknown>(old[name], next[name])) live.push(formatPath([name, key]))
   }
   const roles = changed(old.roles, next.roles)
@@ -97,7 +108,13 @@ export const diff = (old: Config, next: Config): ConfigDiff => {
       // What has begun goes on as it was.
       workflows: next.workflows,
       actions: next.actions,
-      file_uploads: next.file_uploads
+      file_uploads: next.file_uploads,
+      status: merge(StatusSection, old.status, next.status),
+      units: next.units,
+      watch: merge(WatchSection, old.watch, next.watch),
+      journal: merge(JournalSection, old.journal, next.journal),
+      gpus: merge(GpusSection, old.gpus, next.gpus),
+      disk: merge(DiskSection, old.disk, next.disk)
     },
     live,
     restart

@@ -24,7 +24,10 @@ import { resolveProvisioning } from "./resolveProvisioning.ts"
 import { resolveServer } from "./resolveServer.ts"
 import { resolveWorkflows } from "./resolveWorkflows.ts"
 import { isTable, shapeOf, valueAt } from "./SchemaShape.ts"
+import { resolveStatus } from "./resolveStatus.ts"
+import { resolveUnits } from "./resolveUnits.ts"
 import { LoggingSection, ServerSection } from "./ServerSection.ts"
+import { DiskSection, GpusSection, JournalSection, StatusSection, WatchSection } from "./StatusSection.ts"
 import { unknownKeys } from "./unknownKeys.ts"
 
 export interface Resolved {
@@ -69,6 +72,11 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   const fileProvisioning = take(ProvisioningSection, "provisioning", {})
   const fileServer = take(ServerSection, "server", {})
   const fileLogging = take(LoggingSection, "logging", {})
+  const fileStatus = take(StatusSection, "status", {})
+  const fileGpus = take(GpusSection, "gpus", {})
+  const watch = take(WatchSection, "watch", {})
+  const journal = take(JournalSection, "journal", {})
+  const disk = take(DiskSection, "disk", {})
 
   problems.push(...flagProblems(flags))
   const general = fileGeneral === undefined ? undefined : withFlags(fileGeneral, flags)
@@ -82,6 +90,8 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   addProblems(problems, actions.problems)
   addProblems(problems, uploads.problems)
   addProblems(problems, workflows.problems)
+  const units = resolveUnits(document["units"])
+  addProblems(problems, units.problems)
 
   const roles = resolveRoles(document["roles"])
   const known = knownRoles(document["roles"])
@@ -107,7 +117,11 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     fileServer === undefined
       ? undefined
       : resolveServer({ section: document["server"] === undefined ? undefined : fileServer, env, flags })
-  for (const part of [auth, logging, provisioning, server]) {
+  const status =
+    fileStatus === undefined || fileGpus === undefined
+      ? undefined
+      : resolveStatus({ section: fileStatus, gpus: fileGpus, env, flags })
+  for (const part of [auth, logging, provisioning, server, status]) {
     addProblems(problems, part?.problems ?? [])
     warnings.push(...(part?.warnings ?? []))
   }
@@ -118,7 +132,7 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
   }
   const pipes = filePipes === undefined ? undefined : resolvePipes(general, filePipes, events)
   const edges =
-    listeners === undefined || fileAuth === undefined || server === undefined
+    listeners === undefined || fileAuth === undefined || server === undefined || status === undefined
       ? undefined
       : resolveListeners({
           general,
@@ -126,6 +140,7 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
             flags.listen_addr !== undefined || valueAt(document, ["general", "listen_addr"]) !== undefined,
           listeners,
           server: server.server,
+          status: status.listener,
           limits,
           auth: fileAuth,
           roles: known
@@ -145,7 +160,11 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     rateLimits === undefined ||
     audit === undefined ||
     operations === undefined ||
-    provisioning === undefined
+    provisioning === undefined ||
+    status === undefined ||
+    watch === undefined ||
+    journal === undefined ||
+    disk === undefined
   ) {
     return { config: undefined, problems, warnings }
   }
@@ -173,7 +192,13 @@ export const resolve = (document: Document, env: Environment, flags: Flags): Res
     operations,
     provisioning: provisioning.provisioning,
     logging: logging.logging,
-    workflows: workflows.entries
+    workflows: workflows.entries,
+    status: status.status,
+    units: units.entries,
+    watch,
+    journal,
+    gpus: status.gpus,
+    disk
   }
   return { config, problems, warnings }
 }

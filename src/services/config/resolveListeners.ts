@@ -1,6 +1,6 @@
 /**
- * Makes the list of listeners of what is said in three places: `[general]`, as the original System API has it, `[server]`,
- * as the original Provisioning API has it, and `[[listeners]]`; and holds each to the rules of its ways in, so that no
+ * Makes the list of listeners of what is said in four places: `[general]`, as the original System API has it, `[server]`,
+ * as the original Provisioning API has it, `[status]`, as the System Status Service has it, and `[[listeners]]`; and holds each to the rules of its ways in, so that no
  * address lets in more than it says.
  *
  * `[[listeners]]` stand instead of `general.listen_addr`, and `[server]` stands instead of its default alone: a file of
@@ -21,6 +21,7 @@ import type { KeyPath, Problem } from "./Problem.ts"
 import { roleProblems } from "./resolveIdentity.ts"
 import { claim, type Edges } from "./resolvePipes.ts"
 import type { ServerAddress } from "./resolveServer.ts"
+import type { StatusAddress } from "./resolveStatus.ts"
 
 export interface ListenersInput {
   readonly general: General
@@ -28,6 +29,7 @@ export interface ListenersInput {
   readonly listenAddrGiven: boolean
   readonly listeners: ReadonlyArray<Listener>
   readonly server: ServerAddress | undefined
+  readonly status: StatusAddress | undefined
   readonly limits: Limits
   readonly auth: Auth
   /** Names of the roles there are. */
@@ -106,6 +108,13 @@ export const resolveListeners = (input: ListenersInput): ResolvedListeners => {
     const apis = entries.length === 0 ? apiNames : serverApis
     add(ofServer(input, server, apis, shared), ["server"])
   }
+  const { status } = input
+  if (status !== undefined) {
+    const entry = ofStatus(input, status)
+    if (status.certificate !== undefined) problems.push(...socketTls(entry.address, ["status", "tls_cert_path"]))
+    if (!entry.auth.some(bringsRoles)) warnings.push({ path: ["status", "listen_addr"], text: needsCredentials(entry) })
+    add(entry, ["status", "listen_addr"])
+  }
   problems.push(...togetherProblems(entries, auth))
   return { entries, problems, warnings }
 }
@@ -150,6 +159,31 @@ const ofServer = (
     socket_group: undefined
   }
 }
+
+/** What its original serves, to whoever reaches it: that is for those whom an address or a certificate lets in. */
+const ofStatus = ({ general, limits }: ListenersInput, status: StatusAddress): ListenerConfig => {
+  const { address, certificate, clientCaPath, forceNoAuth, mtlsRequired } = status
+  const clients: ClientCertificatesConfig | undefined =
+    certificate === undefined || clientCaPath === undefined
+      ? undefined
+      : { ca_path: clientCaPath, crl_path: undefined, required: mtlsRequired }
+  const open = ListenAddress.isLocal(address) || forceNoAuth || mtlsRequired
+  const way: ReadonlyArray<Provider> = address._tag === "Unix" ? ["socket"] : open ? ["none"] : []
+  return {
+    key: "status.listen_addr",
+    address,
+    apis: ["status"],
+    auth: [...usualWays(clients), ...way],
+    roles: ["status"],
+    tls: tlsOf(certificate, general.tls_min_version, clients),
+    max_connections: limits.max_connections,
+    socket_mode: parseMode(defaultSocketMode),
+    socket_group: undefined
+  }
+}
+
+const needsCredentials = ({ address }: ListenerConfig): string =>
+  `${ListenAddress.format(address)} can be reached from elsewhere: callers need credentials, or status.force_no_auth`
 
 const usualWays = (clients: ClientCertificatesConfig | undefined): ReadonlyArray<Provider> =>
   clients === undefined ? ["basic", "bearer"] : ["basic", "bearer", "certificate"]

@@ -35,6 +35,7 @@ export const permissions = {
   "units:control:ID": "Start, stop and restart the unit",
   "gpus:read": "See the state of GPUs",
   "host:read": "See CPU, memory, disks and network of the host",
+  "host:shutdown": "Shut the machine down",
   "servers:read": "See servers",
   "servers:create": "Create servers",
   "servers:delete": "Delete servers",

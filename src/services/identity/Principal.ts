@@ -44,5 +44,5 @@ export const isOpenToAll = ({ kind, roles }: Pick<Principal, "kind" | "roles">):
   kind === "anonymous" && roles.length === 0
 
 /** The APIs that a listener may mount (`listeners.apis`). */
-export const apiNames = ["system", "identity", "provisioning"] as const
+export const apiNames = ["system", "identity", "provisioning", "status"] as const
 export type ApiName = (typeof apiNames)[number]

@@ -1,7 +1,7 @@
 /**
- * Roles: named sets of permissions. Four come from the contract of the Provisioning API, others from `[roles]`; the
- * fifth is what everybody may do while the System API has no password, as the original has it: all of that API, and
- * nothing of the others.
+ * Roles: named sets of permissions. Four come from the contract of the Provisioning API, `status` is what the System
+ * Status Service shows, others come from `[roles]`; one more is what everybody may do while the System API has no
+ * password, as the original has it: all of that API, and nothing of the others.
  */
 import { PermissionSet } from "./Permission.ts"
 
@@ -43,7 +43,9 @@ export const builtInRoles = {
     "tokens:create"
   ],
   developer: [...readEverything, "servers:ssh:*", "units:logs:*", "tokens:create"],
-  viewer: readEverything
+  viewer: readEverything,
+  /** What the original System Status Service shows to whoever reaches it. */
+  status: ["health:read", "docs:read", "units:read", "units:logs:*", "gpus:read", "host:read"]
 } as const satisfies Readonly<Record<string, ReadonlyArray<string>>>
 
 /** What the original lets everybody do until a password is set. */

@@ -1,0 +1,11 @@
+/** The state of the machine: what is asked of its tools, and the actors that watch it. */
+import * as Layer from "effect/Layer"
+import { Gpus } from "../services/gpus/Gpus.ts"
+import { Journal } from "../services/journal/Journal.ts"
+import { Units } from "../services/units/Units.ts"
+
+/** What can be asked. */
+const state = Layer.mergeAll(Units.layer, Journal.layer, Gpus.layer)
+
+/** Needs the executor, the event log and the configuration. */
+export const machine = state

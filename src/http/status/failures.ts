@@ -1,0 +1,40 @@
+/** What went wrong with a tool of the machine, in the words of the System Status Service. */
+import type { JournalError } from "../../services/journal/Journal.ts"
+import type { ToolError } from "../../services/tools/Tool.ts"
+import { HttpFailure } from "../edge/HttpFailure.ts"
+
+/** Also the `error` of a unit or a GPU in an answer that is no error. */
+export const toolDetail = (error: ToolError): Readonly<Record<string, string | number>> => {
+  switch (error._tag) {
+    case "ToolTimeout":
+      return { error: "timeout", command: error.command }
+    case "ToolMissing":
+      return { error: "missing_binary", binary: error.binary }
+    case "ToolFailed":
+      return { error: "command_failed", command: error.command, exit_code: error.exit_code }
+  }
+}
+
+const statuses = { ToolTimeout: 504, ToolMissing: 503, ToolFailed: 502 } as const
+
+export const toolFailure = (error: ToolError): HttpFailure =>
+  new HttpFailure({ status: statuses[error._tag], message: error.message, detail: toolDetail(error) })
+
+export const journalFailure = (error: JournalError): HttpFailure => {
+  switch (error._tag) {
+    case "JournalForbidden":
+      return new HttpFailure({
+        status: 503,
+        message: error.message,
+        detail: { error: "journal_forbidden", message: error.message }
+      })
+    case "JournalCursorUnknown":
+      return invalidParameter("cursor", error.message, "value_error", 410)
+    default:
+      return toolFailure(error)
+  }
+}
+
+/** 422 as FastAPI's: what a parameter of the query has and may not have. */
+export const invalidParameter = (name: string, msg: string, type: string, status = 422): HttpFailure =>
+  new HttpFailure({ status, message: `${name}: ${msg}`, detail: [{ loc: ["query", name], msg, type }] })
