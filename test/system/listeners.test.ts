@@ -43,7 +43,7 @@ roles = ["viewer"]
         {
           address: `127.0.0.1:${daemon.port}`,
           tls: false,
-          apis: ["system", "identity", "provisioning"],
+          apis: ["system", "identity", "provisioning", "status"],
           auth: ["basic", "bearer"],
           client_certificates: "none"
         },

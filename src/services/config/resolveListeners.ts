@@ -4,8 +4,8 @@
  * address lets in more than it says.
  *
  * `[[listeners]]` stand instead of `general.listen_addr`, and `[server]` stands instead of its default alone: a file of
- * either original opens the address it names and no other. Where the server's is the only one it serves all APIs, else
- * those of its original. It is nowhere open: what it takes is tokens and client certificates.
+ * either original opens the address it names and no other. Where the server's is the only one it serves all APIs whose
+ * paths are not its own too, else those of its original. It is nowhere open: what it takes is tokens and client certificates.
  */
 import * as Result from "effect/Result"
 import { type ApiName, apiNames, type Provider } from "../identity/Principal.ts"
@@ -105,7 +105,7 @@ export const resolveListeners = (input: ListenersInput): ResolvedListeners => {
     add(entry, ["general", "listen_addr"])
   }
   if (server !== undefined) {
-    const apis = entries.length === 0 ? apiNames : serverApis
+    const apis = entries.length === 0 ? aloneApis : serverApis
     add(ofServer(input, server, apis, shared), ["server"])
   }
   const { status } = input
@@ -134,6 +134,9 @@ const ofGeneral = ({ auth, general, limits }: ListenersInput, shared: Certificat
     socket_group: undefined
   }
 }
+
+/** Where it is the only one: all but what would answer `/health` in other words than its original. */
+const aloneApis: ReadonlyArray<ApiName> = ["system", "identity", "provisioning"]
 
 /** What its original serves. */
 const serverApis: ReadonlyArray<ApiName> = ["identity", "provisioning"]

@@ -46,7 +46,7 @@ describe("a configuration of the original", () => {
         {
           key: "general.listen_addr",
           address: { _tag: "Tcp", host: "0.0.0.0", port: 3535 },
-          apis: ["system", "identity", "provisioning"],
+          apis: ["system", "identity", "provisioning", "status"],
           auth: ["basic", "bearer"],
           roles: ["admin"],
           tls: { cert_path: "cert.pem", key_path: "key.pem", min_version: "1.2", clients: undefined },

@@ -41,7 +41,13 @@ describe("the JSON Schema", () => {
       "provisioning",
       "workflows",
       "server",
-      "logging"
+      "logging",
+      "status",
+      "units",
+      "watch",
+      "journal",
+      "gpus",
+      "disk"
     ])
   })
 

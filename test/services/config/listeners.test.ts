@@ -39,8 +39,8 @@ address = ":2"
               clients: { ca_path: "ca.pem", crl_path: "crl.pem", required: true }
             }
           ],
-          [["system", "identity", "provisioning"], ["socket", "basic"], ["admin"], "operators", undefined],
-          [["system", "identity", "provisioning"], ["basic", "bearer"], ["admin"], undefined, undefined]
+          [["system", "identity", "provisioning", "status"], ["socket", "basic"], ["admin"], "operators", undefined],
+          [["system", "identity", "provisioning", "status"], ["basic", "bearer"], ["admin"], undefined, undefined]
         ]
       )
     })

@@ -239,7 +239,7 @@ describe("what a file may not ask for", () => {
       )
       assert.deepStrictEqual(problems, [
         "systemapi-config.toml:2: limits.body_max_bytes: found 67108865, allowed: an integer from 1024 to 67108864",
-        'systemapi-config.toml:5: listeners[0].apis[0]: found "other", allowed: "system" or "identity" or "provisioning"'
+        'systemapi-config.toml:5: listeners[0].apis[0]: found "other", allowed: "system" or "identity" or "provisioning" or "status"'
       ])
       const { config, warnings } = yield* loadText(
         '[limits]\nbody_max_bytes = 67_108_864\n[[listeners]]\naddress = ":1"\napis = ["system"]\n'

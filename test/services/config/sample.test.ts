@@ -209,6 +209,7 @@ describe("every key", () => {
         actions: { "*": { args: [{}] } },
         file_uploads: { "*": {} },
         roles: { "*": {} },
+        units: { "*": {} },
         workflows: { "*": { parameters: [{}], steps: [{ compensate: {} }] } }
       }
       const place = parts.flatMap((part) => (arrays.has(part) ? [part, 0] : [part]))

@@ -29,7 +29,8 @@ level = "info"
 json_format = false
 `
 
-const all: ReadonlyArray<ApiName> = ["system", "identity", "provisioning"]
+const alone: ReadonlyArray<ApiName> = ["system", "identity", "provisioning"]
+const all: ReadonlyArray<ApiName> = [...alone, "status"]
 const own: ReadonlyArray<ApiName> = ["identity", "provisioning"]
 
 const shownOf = (text: string, env = {}, flags = {}) =>
@@ -42,7 +43,7 @@ describe("a configuration of the original Provisioning API", () => {
     Effect.gen(function* () {
       const { config, warnings } = yield* loadText(original)
       assert.deepStrictEqual(warnings, [])
-      assert.deepStrictEqual(yield* shownOf(original), [["server", "0.0.0.0:8083", all, ["bearer"]]])
+      assert.deepStrictEqual(yield* shownOf(original), [["server", "0.0.0.0:8083", alone, ["bearer"]]])
       assert.deepStrictEqual(
         [config.provisioning.driver, config.provisioning.cli_path, config.provisioning.max_concurrent_operations],
         ["cli", "/usr/local/bin/provisioning", 10]
