@@ -14,6 +14,7 @@ import { diff } from "../services/config/Reload.ts"
 import { logSettings } from "../services/config/resolveLogging.ts"
 import { EventLog } from "../services/events/EventLog.ts"
 import { ProcessLog } from "../services/log/ProcessLog.ts"
+import { ready, reloading, ServiceManager } from "../services/systemd/ServiceManager.ts"
 import { endlessLimits } from "./kernel/Child.ts"
 import { Supervisor } from "./kernel/Supervisor.ts"
 
@@ -35,6 +36,7 @@ const make = Effect.fnUntraced(function* ({ alsoReload, env, flags, path, ...opt
   const log = yield* EventLog
   const processLog = yield* ProcessLog
   const secret = yield* BasicSecret
+  const manager = yield* ServiceManager
   const supervisor = yield* Supervisor
 
   const reloadConfig = Effect.gen(function* () {
@@ -55,13 +57,19 @@ const make = Effect.fnUntraced(function* ({ alsoReload, env, flags, path, ...opt
       log.record(`${what}: ${error.message}`, { level: "error" })
     )
 
-  const reload = Effect.gen(function* () {
+  const reread = Effect.gen(function* () {
     yield* Effect.catch(reloadConfig, (error: ConfigError) =>
       tellWrong("configuration not reloaded, nothing changed")(error)
     )
     yield* Effect.catch(secret.reload, tellWrong("basic auth secret not reloaded"))
     for (const each of alsoReload) yield* Effect.catch(each, tellWrong("not reloaded"))
   })
+
+  /** Whoever has asked a service manager for it waits until it is over, however it ends. */
+  const reload = Effect.andThen(
+    Effect.flatMap(reloading, (begun) => manager.tell(...begun)),
+    Effect.ensuring(reread, manager.tell(ready))
+  )
 
   const signals = options.signals ?? (yield* hangUps)
   yield* supervisor.start({

@@ -6,6 +6,7 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { FileSystem } from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -19,12 +20,15 @@ import * as Operations from "../actors/Operations.ts"
 import * as OperationsRetention from "../actors/OperationsRetention.ts"
 import * as PipeReader from "../actors/PipeReader.ts"
 import * as Retention from "../actors/Retention.ts"
-import { bindListeners } from "../http/bindListeners.ts"
+import * as StatusTeller from "../actors/StatusTeller.ts"
+import * as Watchdog from "../actors/Watchdog.ts"
+import { bindListeners, type BoundListeners } from "../http/bindListeners.ts"
 import { identityRoutes } from "../http/identity/identityRoutes.ts"
 import type { BoundListener } from "../http/listener/Listener.ts"
 import { provisioningRoutes } from "../http/provisioning/provisioningRoutes.ts"
 import { registerSamplers } from "../http/system/metricsSamplers.ts"
 import { statusRoutes } from "../http/status/statusRoutes.ts"
+import { readiness } from "../http/system/readiness.ts"
 import { systemRoutes } from "../http/system/systemRoutes.ts"
 import { Actions } from "../services/actions/Actions.ts"
 import { Audit } from "../services/audit/Audit.ts"
@@ -34,17 +38,22 @@ import { BasicSecret } from "../services/auth/BasicSecret.ts"
 import { readBootstrapToken } from "../services/auth/bootstrapToken.ts"
 import { FailureThrottle } from "../services/auth/FailureThrottle.ts"
 import { SlowHash } from "../services/auth/SlowHash.ts"
-import type { Spawner } from "../services/commands/Spawner.ts"
+import { Executor } from "../services/commands/Executor.ts"
+import { Spawner } from "../services/commands/Spawner.ts"
 import * as SpawnerWorker from "../services/commands/SpawnerWorker.ts"
 import type { Config } from "../services/config/Config.ts"
+import type { Environment } from "../services/config/environment.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
 import { logSettings } from "../services/config/resolveLogging.ts"
+import { EventLog } from "../services/events/EventLog.ts"
 import { Disk } from "../services/files/Disk.ts"
 import { FileUploads } from "../services/files/FileUploads.ts"
 import { cleanLeftovers } from "../services/files/Leftovers.ts"
 import { Uploads } from "../services/files/Uploads.ts"
 import { Fifo } from "../services/fifo/Fifo.ts"
+import { Pipes } from "../services/fifo/Pipes.ts"
 import { CurrentRoles } from "../services/identity/CurrentRoles.ts"
+import { IdentityStore } from "../services/identity/IdentityStore.ts"
 import { identityLayer } from "../services/identity/identityLayer.ts"
 import { Instance } from "../services/Instance.ts"
 import { RateLimits } from "../services/limits/RateLimits.ts"
@@ -58,12 +67,19 @@ import { storedLayer } from "../services/operations/storedLayer.ts"
 import type { IdentityStorage } from "../services/storage/IdentityStorage.ts"
 import type { OperationsStorage } from "../services/storage/OperationsStorage.ts"
 import { machine } from "./machine.ts"
+import type { ServiceGiven } from "../services/systemd/ServiceGiven.ts"
+import { throughProgram } from "../services/systemd/NotifyProgram.ts"
+import { makePassedSockets, PassedSockets } from "../services/systemd/PassedSockets.ts"
+import { ServiceManager, type ServiceManagerShape } from "../services/systemd/ServiceManager.ts"
+import { statusLine } from "../services/systemd/statusLine.ts"
 import { operationKinds } from "./operationKinds.ts"
 import { tellExposures } from "./tellExposures.ts"
 
 export interface DaemonOptions {
   readonly config: Config
   readonly version: string
+  /** What a service manager has told; nothing where there is none. */
+  readonly service?: ServiceGiven | undefined
   /** Where a reload reads from, and the signals that ask for one. */
   readonly source: Omit<ConfigReloader.ReloadOptions, "alsoReload">
 }
@@ -156,6 +172,37 @@ const retention = ({ events }: Config) =>
     )
   )
 
+/** What a service manager is told while the daemon runs; where nobody listens, there is nothing to tell. */
+const serviceActors = ({ service }: DaemonOptions, { listeners: bound, seen }: BoundListeners) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const manager = yield* ServiceManager
+      if (!manager.listens) return Layer.empty
+      const { watchdogMs } = service ?? {}
+      const executor = yield* Executor
+      const problems = readiness({
+        audit: yield* Audit,
+        identities: yield* IdentityStore,
+        log: yield* EventLog,
+        pipes: yield* Pipes,
+        supervisor: yield* Supervisor,
+        listeners: seen
+      })
+      const line = Effect.map(Effect.all([problems, executor.report]), ([found, { lanes }]) =>
+        statusLine({
+          problems: found,
+          listeners: bound.map(({ url }) => url),
+          running: lanes.reduce((sum, { running }) => sum + running.length, 0),
+          waiting: lanes.reduce((sum, { waiting }) => sum + waiting.length, 0)
+        })
+      )
+      return Layer.merge(
+        StatusTeller.layer(line),
+        watchdogMs === undefined ? Layer.empty : Watchdog.layer(Duration.millis(watchdogMs))
+      )
+    })
+  )
+
 const listeners = (options: DaemonOptions) =>
   Layer.effect(
     Daemon,
@@ -172,6 +219,7 @@ const listeners = (options: DaemonOptions) =>
         })
       )
       yield* registerSamplers(() => bound.listeners)
+      yield* Layer.build(serviceActors(options, bound))
       yield* Layer.build(ConfigReloader.layer({ ...options.source, alsoReload: bound.reloads }))
       return Daemon.of({ listeners: bound.listeners })
     })
@@ -211,4 +259,16 @@ export const layer = (options: DaemonOptions) => {
   return listeners(options).pipe(Layer.provideMerge(parts))
 }
 
-export const processLog = (config: Config) => ProcessLog.layer(logSettings(config))
+export const processLog = (config: Config, env: Environment) => ProcessLog.layer(logSettings(config), env)
+
+/** Whoever has started us, to be told things, and what it has opened. `direct`: undefined where its program has to be asked. */
+export const serviceManager = ({ notifySocket = "", sockets }: ServiceGiven, direct: ServiceManagerShape | undefined) =>
+  Layer.merge(
+    Layer.succeed(PassedSockets, makePassedSockets(sockets)),
+    direct === undefined
+      ? Layer.effect(
+          ServiceManager,
+          Effect.map(Spawner, (spawner) => throughProgram(spawner, notifySocket, process.env["PATH"]))
+        )
+      : Layer.succeed(ServiceManager, direct)
+  )

@@ -8,18 +8,21 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import { Audit } from "../services/audit/Audit.ts"
 import { Authenticator } from "../services/auth/Authenticator.ts"
 import { resolveAccount } from "../services/commands/accounts.ts"
 import { Executor } from "../services/commands/Executor.ts"
 import type { Config, ListenerConfig } from "../services/config/Config.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
-import { format } from "../services/config/ListenAddress.ts"
+import { format, type ListenAddress } from "../services/config/ListenAddress.ts"
+import { passedFault } from "../services/config/listenerRules.ts"
 import { IdentityStore } from "../services/identity/IdentityStore.ts"
 import { type ApiName, apiNames } from "../services/identity/Principal.ts"
 import { RateLimits } from "../services/limits/RateLimits.ts"
 import { ProcessLog } from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
+import { PassedSockets, type PassedSocketsShape } from "../services/systemd/PassedSockets.ts"
 import { makeEdge } from "./edge/Edge.ts"
 import { makeLiveAnswers } from "./edge/liveAnswers.ts"
 import type { Route } from "./edge/routes.ts"
@@ -61,6 +64,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
       problems: tls?.problems() ?? []
     }))
   const clock = yield* Clock.Clock
+  const sockets = yield* PassedSockets
   const guards = [
     rateLimitGuard(yield* RateLimits),
     justificationGuard(current),
@@ -95,7 +99,8 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
         ...tls?.options,
         socketMode: listener.socket_mode,
         socketGroup: yield* socketGroup(listener),
-        limits: limitsOf(config, listener)
+        limits: limitsOf(config, listener),
+        passed: yield* passedSocket(config, listener, sockets)
       },
       app
     )
@@ -103,12 +108,23 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
     bound.push({ ...one, listener, tls })
     yield* Effect.logInfo(`listening on ${one.url}`)
   }
+  for (const name of sockets.left()) yield* Effect.logWarning(`no listener uses the socket ${name} that was passed`)
   yield* Effect.addFinalizer(() => stopAll(bound, executor.stop, current.get().limits.stop_timeout_ms))
-  return {
+  const whole: BoundListeners = {
     listeners: bound,
+    seen,
     reloads: listenerTls.reloads()
   }
+  return whole
 })
+
+export interface BoundListeners {
+  readonly listeners: ReadonlyArray<BoundListener>
+  /** As the daemon shows them. */
+  readonly seen: () => Listeners
+  /** What a reload reads again of their files. */
+  readonly reloads: ReadonlyArray<Effect.Effect<void, { readonly message: string }>>
+}
 
 interface Bound extends BoundListener {
   readonly tls: ListenerTls | undefined
@@ -121,12 +137,23 @@ const askedOf = ({ tls }: ListenerConfig): Listeners[number]["clientCertificates
 }
 
 const socketGroup = ({ address, socket_group: group }: ListenerConfig) =>
-  address._tag === "Tcp"
+  address._tag !== "Unix"
     ? Effect.undefined
     : resolveAccount(undefined, group).pipe(
         Effect.map(({ gid }) => gid),
         Effect.mapError(({ message }) => new ListenFailed({ address: format(address), reason: message }))
       )
+
+/** Held to the rules of its listener once it says where it listens. */
+const passedSocket = ({ auth }: Config, listener: ListenerConfig, sockets: PassedSocketsShape) => {
+  const { address } = listener
+  if (address._tag !== "Passed") return Effect.undefined
+  const fault = (real: ListenAddress) => passedFault(listener, auth.development_users, real)
+  return Result.match(sockets.take(address), {
+    onFailure: (reason) => Effect.fail(new ListenFailed({ address: format(address), reason })),
+    onSuccess: (fd) => Effect.succeed({ fd, fault })
+  })
+}
 
 /** The commands are told once the grace is nearly over and somebody still waits; else by the end of their actor. */
 export const stopAll = (

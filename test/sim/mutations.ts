@@ -59,7 +59,7 @@ export const mutations: ReadonlyArray<Mutation> = [
             return depth === 0 ? Effect.void : Effect.asVoid(mailbox.takeUpTo(depth))
           })
           const abandonInHand = Effect.andThen(mailbox.abandonInHand, drop)
-          return real.start({ ...child, mailbox: { stats: mailbox.stats, abandonInHand } })
+          return real.start({ ...child, mailbox: { ...mailbox, abandonInHand } })
         }
       })
     })

@@ -41,7 +41,7 @@ export interface Child {
   readonly restart: Restart
   readonly limits?: RestartLimits
   /** The mailbox to abandon messages in hand from, and to report the depth of. */
-  readonly mailbox?: Pick<Mailbox<never>, "abandonInHand" | "stats">
+  readonly mailbox?: Pick<Mailbox<never>, "abandonInHand" | "stats"> & Partial<Pick<Mailbox<never>, "busySince">>
 }
 
 /** The states an actor goes through; each change is recorded, logged and published by the supervisor. */

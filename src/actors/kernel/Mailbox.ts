@@ -6,6 +6,7 @@
  * gets the answer, a typed error or its own deadline, never silence. What happens when the mailbox is full is stated
  * once, when it is made; messages dropped or refused are counted.
  */
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -82,6 +83,8 @@ export interface Mailbox<in out M> {
   /** Answers every ask that was taken and not answered. For the supervisor alone. */
   readonly abandonInHand: Effect.Effect<void>
   readonly stats: () => MailboxStats
+  /** By the monotonic clock: since when the actor has not asked for the next message; undefined while it waits for one. */
+  readonly busySince: () => bigint | undefined
 }
 
 export interface MailboxOptions {
@@ -94,6 +97,8 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
   const { actor, capacity, whenFull } = options
   const queue = yield* Queue.bounded<Envelope<M>>(capacity)
   const inHand = new Set<Envelope<M>>()
+  const clock = yield* Clock.Clock
+  let busySince: bigint | undefined
   let handled = 0
   let dropped = 0
   let refused = 0
@@ -167,6 +172,16 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
         })
   }
 
+  /** Whoever asks for the next is done with those before. */
+  const next = <A, B>(taken: Effect.Effect<A>, accepted: (taken: A) => B) =>
+    Effect.suspend(() => {
+      busySince = undefined
+      return Effect.map(taken, (some) => {
+        busySince = clock.monotonicTimeNanosUnsafe()
+        return accepted(some)
+      })
+    })
+
   return {
     actor,
     tell: (message) =>
@@ -175,12 +190,14 @@ export const make = Effect.fnUntraced(function* <M>(options: MailboxOptions): Ef
         return Queue.offerUnsafe(queue, envelope) ? Effect.void : offerWhenFull(envelope)
       }),
     ask,
-    take: Effect.map(Queue.take(queue), accept),
-    takeUpTo: (max) => Effect.map(Queue.takeBetween(queue, 1, max), (envelopes) => envelopes.map(accept)),
+    take: next(Queue.take(queue), accept),
+    takeUpTo: (max) => next(Queue.takeBetween(queue, 1, max), (envelopes) => envelopes.map(accept)),
     abandonInHand: Effect.sync(() => {
+      busySince = undefined
       for (const envelope of inHand) envelope.abandon?.(restarted)
       inHand.clear()
     }),
-    stats: () => ({ depth: Queue.sizeUnsafe(queue), capacity, handled, dropped, refused })
+    stats: () => ({ depth: Queue.sizeUnsafe(queue), capacity, handled, dropped, refused }),
+    busySince: () => busySince
   }
 })

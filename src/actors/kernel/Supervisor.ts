@@ -17,7 +17,14 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type ActorStateName, type ActorStatus, type Child, defaultLimits, type Transition } from "./Child.ts"
+import {
+  type ActorStateName,
+  type ActorStatus,
+  type Child,
+  defaultLimits,
+  type Restart,
+  type Transition
+} from "./Child.ts"
 import type { MailboxStats } from "./Mailbox.ts"
 
 /** An actor could not be kept running; the daemon must end and be started anew. */
@@ -38,7 +45,10 @@ const failureTextMax = 2000
 const transitionBuffer = 256
 
 export interface ActorReport extends ActorStatus {
+  readonly restart: Restart
   readonly mailbox: MailboxStats | undefined
+  /** By the monotonic clock: since when it has a message in hand. */
+  readonly busySince: bigint | undefined
 }
 
 interface Entry {
@@ -139,7 +149,12 @@ export class Supervisor extends Context.Service<
             )
           }),
         report: Effect.sync(() =>
-          [...entries.values()].map(({ child, status }) => ({ ...status, mailbox: child.mailbox?.stats() }))
+          [...entries.values()].map(({ child, status }) => ({
+            ...status,
+            restart: child.restart,
+            mailbox: child.mailbox?.stats(),
+            busySince: child.mailbox?.busySince?.()
+          }))
         ),
         transitions: PubSub.subscribe(hub),
         join: Deferred.await(gaveUp)

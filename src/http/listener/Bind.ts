@@ -1,7 +1,8 @@
 /**
  * Opens and closes the address of a server. A UNIX socket left behind by a daemon that died is removed, after a
  * connection attempt has shown that nobody answers there; one that is in use, or a file of any other kind, is left
- * alone and is an error. A UNIX socket appears at its path with its mode and group: it is made in a folder that nobody
+ * alone and is an error. A socket that the service manager has opened is served as it is, once it has shown that it may be,
+ * and its file is not ours to remove. A UNIX socket appears at its path with its mode and group: it is made in a folder that nobody
  * else may enter, and linked to its place when it is ready, so that nobody connects through a mode of the moment. Every
  * failure is told in words, with the address, for people who see only an exit message.
  */
@@ -54,15 +55,34 @@ export interface SocketAccess {
   readonly group: number | undefined
 }
 
-/** Listens until the scope closes. The result is the address asked for, with the port it got. */
+/** A socket that is open already. */
+export interface PassedSocket {
+  readonly fd: number
+  /** What stands against serving on it, once it is known where it listens. */
+  readonly fault: (address: ListenAddress) => string | undefined
+}
+
+export interface BindOptions {
+  readonly address: ListenAddress
+  readonly access: SocketAccess
+  /** Undefined: there is none. */
+  readonly passed: PassedSocket | undefined
+}
+
+/** Listens until the scope closes. The result is the address asked for, with the port it got, or that of the socket passed. */
 export const bind = Effect.fnUntraced(function* (
   server: Net.Server,
-  address: ListenAddress,
-  access: SocketAccess
+  { access, address, passed }: BindOptions
 ): Effect.fn.Return<ListenAddress, ListenFailed, Scope.Scope> {
   if (address._tag === "Unix") {
     yield* bindSocket(server, address, access)
     return address
+  }
+  if (address._tag === "Passed") {
+    if (passed === undefined) return yield* failed(address, "no socket was passed")
+    return yield* Effect.acquireRelease(listenOnPassed(server, passed, address), () =>
+      Effect.sync(() => server.close())
+    )
   }
   const { host, port } = address
   yield* Effect.acquireRelease(startListening(server, { host, port }, address), () => Effect.sync(() => server.close()))
@@ -121,6 +141,38 @@ const startListening = (
       server.off("error", refused)
       resume(Effect.void)
     })
+  })
+
+/**
+ * What the socket is, is asked before the loop comes to its connections: none is accepted of one that is refused. Only the
+ * path of a UNIX socket stays unknown, and nobody needs it.
+ */
+const listenOnPassed = (
+  server: Net.Server,
+  { fault, fd }: PassedSocket,
+  address: ListenAddress
+): Effect.Effect<ListenAddress, ListenFailed> =>
+  Effect.callback((resume) => {
+    const refused = (reason: unknown) => resume(Effect.fail(failed(address, reason)))
+    server.once("error", refused)
+    const listening = () => {
+      server.off("error", refused)
+      const found = server.address()
+      const real: ListenAddress =
+        typeof found === "object" && found !== null
+          ? { _tag: "Tcp", host: found.address, port: found.port }
+          : { _tag: "Unix", path: found ?? "" }
+      const reason = fault(real)
+      if (reason === undefined) return resume(Effect.succeed(real))
+      server.close()
+      refused(reason)
+    }
+    try {
+      server.listen({ fd, backlog }, listening)
+    } catch (error) {
+      // It is no socket at all.
+      refused(error)
+    }
   })
 
 const removeStale = Effect.fnUntraced(function* (address: UnixAddress): Effect.fn.Return<void, ListenFailed> {

@@ -16,7 +16,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { TlsVersion } from "../../services/config/Config.ts"
 import { format, type ListenAddress } from "../../services/config/ListenAddress.ts"
-import { bind, failed, type ListenFailed } from "./Bind.ts"
+import { bind, failed, type ListenFailed, type PassedSocket } from "./Bind.ts"
 import { Connections, type ListenerStats } from "./Connections.ts"
 import { watch } from "./Deadlines.ts"
 import { type Certificate, makeFront } from "./Engines.ts"
@@ -54,6 +54,8 @@ export interface ListenerOptions {
   /** Id of its group; the daemon's own by default. */
   readonly socketGroup?: number | undefined
   readonly limits?: Partial<ListenerLimits> | undefined
+  /** The open socket that an address of the service manager's means. */
+  readonly passed?: PassedSocket | undefined
 }
 
 export interface BoundListener {
@@ -100,7 +102,7 @@ export const listen = Effect.fnUntraced(function* (
     catch: (error) => failed(address, error)
   })
   const access = { mode: options.socketMode ?? socketModeDefault, group: options.socketGroup }
-  const bound = yield* bind(front.server, address, access)
+  const bound = yield* bind(front.server, { address, access, passed: options.passed })
   // An accept that fails (no descriptors left) is tried again by the next one.
   front.server.on("error", () => {})
   const deadlines = watch(connections, limits)
@@ -130,8 +132,9 @@ export const listen = Effect.fnUntraced(function* (
   )
 
   return {
-    address: bound,
-    url: urlOf(bound, certificate !== undefined),
+    // As metrics and statuses name it: the same wherever the service manager listens.
+    address: address._tag === "Passed" ? address : bound,
+    url: address._tag === "Passed" && bound._tag === "Unix" ? format(address) : urlOf(bound, certificate !== undefined),
     stop,
     setSecureContext: (next) =>
       Effect.try({
@@ -143,7 +146,7 @@ export const listen = Effect.fnUntraced(function* (
 })
 
 const urlOf = (address: ListenAddress, secure: boolean): string => {
-  if (address._tag === "Unix") return format(address)
+  if (address._tag !== "Tcp") return format(address)
   const { host } = address
   const own = host === undefined || host === "0.0.0.0" || host === "::" ? "localhost" : host
   return `${secure ? "https" : "http"}://${format({ ...address, host: own })}`

@@ -1,5 +1,4 @@
 /** What the daemon says of itself, and its one password, over HTTP. */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Supervisor } from "../../actors/kernel/Supervisor.ts"
@@ -20,6 +19,7 @@ import { jsonResponse } from "../edge/jsonResponse.ts"
 import { readBody } from "../edge/readBody.ts"
 import type { Handler } from "../edge/routes.ts"
 import { isNoRoom } from "./failures.ts"
+import { readiness } from "./readiness.ts"
 
 export interface DaemonServices {
   readonly audit: Audit["Service"]
@@ -46,12 +46,6 @@ export interface DaemonServices {
   }>
 }
 
-/** A FIFO that cannot be seen is looked for every second: an error this old is over. */
-const pipeErrorFreshMs = 5000
-
-/** A store that takes longer to say anything is not well, and whoever asks about readiness does not wait for ever. */
-const identitiesWithin = "1 second"
-
 /** Longer secrets are refused anyway (BasicSecret), but by name. */
 const secretBodyMax = 64 * 1024
 
@@ -74,40 +68,14 @@ const docsText = once(async () => {
 const alive = HttpServerResponse.text('{"status":"ok"}\n', { contentType: "application/json" })
 
 export const makeDaemonHandlers = (services: DaemonServices) => {
-  const { audit, config, identities, instance, log, metrics, secret, supervisor, throttle } = services
+  const { config, instance, log, metrics, secret, supervisor, throttle } = services
+  const problems = readiness(services)
   const answerAlive: Handler = () => Effect.succeed(alive)
 
-  const identityProblem: Effect.Effect<string | undefined> = Effect.suspend(() =>
-    identities.current() === undefined
-      ? Effect.match(identities.fresh, { onSuccess: () => undefined, onFailure: ({ message }) => message }).pipe(
-          Effect.timeoutOrElse({
-            duration: identitiesWithin,
-            orElse: () => Effect.succeed("the identity store does not answer")
-          })
-        )
-      : Effect.undefined
-  )
-
   const readyz: Handler = () =>
-    Effect.map(Effect.all([supervisor.report, Clock.currentTimeMillis, identityProblem]), ([actors, now, identity]) => {
-      const problems = actors
-        .filter(({ state }) => state !== "running")
-        .map(
-          ({ lastFailure, name, state }) =>
-            `${name} is ${state}${lastFailure === undefined ? "" : `: ${firstLine(lastFailure)}`}`
-        )
-      for (const degraded of [log.degraded(), audit.degraded(), identity])
-        if (degraded !== undefined) problems.push(degraded)
-      for (const { blocked, lastError, source } of services.pipes.stats()) {
-        if (blocked !== undefined) problems.push(`pipe:${source} waits for the log: ${blocked}`)
-        else if (lastError !== undefined && now - lastError.atMs < pipeErrorFreshMs) {
-          problems.push(`pipe:${source}: ${lastError.message}`)
-        }
-      }
-      // Listeners may share their files.
-      problems.push(...new Set(services.listeners().flatMap(({ problems: found = [] }) => found)))
-      const body: typeof Readiness.Type = { status: problems.length === 0 ? "ok" : "degraded", problems }
-      return jsonResponse(body, problems.length === 0 ? 200 : 503)
+    Effect.map(problems, (found) => {
+      const body: typeof Readiness.Type = { status: found.length === 0 ? "ok" : "degraded", problems: found }
+      return jsonResponse(body, found.length === 0 ? 200 : 503)
     })
 
   const actors: Handler = () =>
@@ -211,5 +179,3 @@ export const makeDaemonHandlers = (services: DaemonServices) => {
     daemon: { actors, info, setBasicAuth, metrics: renderMetrics, openapi, docs }
   }
 }
-
-const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""

@@ -89,6 +89,8 @@ export interface ListenerConfig extends Configured {
   readonly max_connections: number
   readonly socket_mode: number
   readonly socket_group: string | undefined
+  /** Everybody may come in by `none`, wherever the address can be reached from. */
+  readonly force_no_auth: boolean
 }
 
 /** Text for the shell, or a program and its arguments without one. */

@@ -1,6 +1,6 @@
 /**
- * Where a listener listens, and its one textual form: `host:port`, `:port` (every interface), `[v6]:port` or
- * `unix:/path`. Names are not looked up here; a name that does not exist shows when the listener binds.
+ * Where a listener listens, and its one textual form: `host:port`, `:port` (every interface), `[v6]:port`,
+ * `unix:/path`, or `systemd:NAME` for a socket that the service manager has opened. Names are not looked up here; a name that does not exist shows when the listener binds.
  */
 import * as Result from "effect/Result"
 import { isIPv6 } from "node:net"
@@ -20,9 +20,16 @@ export interface UnixAddress {
   readonly path: string
 }
 
-export type ListenAddress = TcpAddress | UnixAddress
+/** A socket that was opened for us: where it listens, and whether on TCP, is known from the socket itself. */
+export interface PassedAddress {
+  readonly _tag: "Passed"
+  /** FileDescriptorName= of its unit; undefined: the only one there is. */
+  readonly name: string | undefined
+}
 
-export const allowed = "host:port, :port, [IPv6]:port or unix:/path"
+export type ListenAddress = TcpAddress | UnixAddress | PassedAddress
+
+export const allowed = "host:port, :port, [IPv6]:port, unix:/path or systemd:NAME"
 
 /** The kernel's sun_path has 108 bytes with its ending NUL. */
 const unixPathBytesMax = 107
@@ -38,6 +45,11 @@ const hostPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})$/u
 
 const portMax = 65_535
 
+const passedPrefix = "systemd:"
+
+/** What systemd takes for FileDescriptorName=: printable ASCII without colons. */
+const passedNamePattern = /^[\x20-\x39\x3b-\x7e]{1,255}$/u
+
 /** Fails with what is allowed. */
 export const parse = (text: string): Result.Result<ListenAddress, string> => {
   if (text.startsWith("unix:")) {
@@ -46,6 +58,13 @@ export const parse = (text: string): Result.Result<ListenAddress, string> => {
     return Buffer.byteLength(path) > unixPathBytesMax || Buffer.byteLength(dirname(path)) > unixFolderBytesMax
       ? Result.fail(`a socket path of at most ${unixPathBytesMax} bytes, ${unixFolderBytesMax} of them for its folder`)
       : Result.succeed({ _tag: "Unix", path })
+  }
+  if (text.startsWith(passedPrefix)) {
+    const name = text.slice(passedPrefix.length)
+    if (name === "") return Result.succeed({ _tag: "Passed", name: undefined })
+    return passedNamePattern.test(name)
+      ? Result.succeed({ _tag: "Passed", name })
+      : Result.fail("systemd: and the FileDescriptorName= of a socket unit, of at most 255 characters without colons")
   }
   const colon = text.lastIndexOf(":")
   const portText = text.slice(colon + 1)
@@ -60,8 +79,12 @@ export const parse = (text: string): Result.Result<ListenAddress, string> => {
   return hostPattern.test(host) ? Result.succeed({ _tag: "Tcp", host, port }) : Result.fail(allowed)
 }
 
-/** Whether only this machine reaches it. Of names, `localhost` alone: others are whatever a resolver says. */
-export const isLocal = (address: ListenAddress): boolean => {
+/**
+ * Whether only this machine reaches it. Of names, `localhost` alone: others are whatever a resolver says. Undefined where
+ * only the socket can tell.
+ */
+export const isLocal = (address: ListenAddress): boolean | undefined => {
+  if (address._tag === "Passed") return undefined
   if (address._tag === "Unix" || address.host?.toLowerCase() === "localhost") return true
   const bytes = address.host === undefined ? undefined : ipBytes(address.host)
   if (bytes === undefined) return false
@@ -74,6 +97,7 @@ export const isLocal = (address: ListenAddress): boolean => {
 
 export const format = (address: ListenAddress): string => {
   if (address._tag === "Unix") return `unix:${address.path}`
+  if (address._tag === "Passed") return `${passedPrefix}${address.name ?? ""}`
   const host = address.host ?? ""
   return `${host.includes(":") ? `[${host}]` : host}:${address.port}`
 }

@@ -9,10 +9,30 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** What commands must not inherit: whoever may run one is not whoever may sign tokens. */
 const secretVariables = ["JWT_SECRET"] as const
 
+/**
+ * What a service manager tells this process and no other: where to say that it is ready, which sockets and secrets are its
+ * own, what its standard error is. A command that read it would speak for us, or write to a stream that is not its own.
+ */
+const serviceVariables = [
+  "NOTIFY_SOCKET",
+  "WATCHDOG_USEC",
+  "WATCHDOG_PID",
+  "LISTEN_PID",
+  "LISTEN_PIDFDID",
+  "LISTEN_FDS",
+  "LISTEN_FDNAMES",
+  "FDSTORE",
+  "JOURNAL_STREAM",
+  "CREDENTIALS_DIRECTORY",
+  "SYSTEMD_EXEC_PID",
+  "MEMORY_PRESSURE_WATCH",
+  "MEMORY_PRESSURE_WRITE"
+] as const
+
 /** The environment for us, without whose secrets the process and all it starts goes on. */
 export const takeEnvironment = (process: Record<string, string | undefined>): Environment => {
   const taken = { ...process }
-  for (const name of secretVariables) delete process[name]
+  for (const name of [...secretVariables, ...serviceVariables]) delete process[name]
   return taken
 }
 

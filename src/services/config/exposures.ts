@@ -31,7 +31,7 @@ const ofListener = (listener: ListenerConfig, path: KeyPath, hasPassword: boolea
       text: `${where} lets in every user of this machine (mode ${bits}), with the roles ${roles.join(", ")}`
     })
   }
-  if (isLocal(address)) return found
+  if (isLocal(address) !== false) return found
   if (apis.includes("system") && auth.includes("basic") && !hasPassword) {
     found.push({ path, text: `${where} is not of this machine alone, and the System API has no password: it is open` })
   }

@@ -11,9 +11,44 @@ import type { KeyPath, Problem } from "./Problem.ts"
 
 /** The file's own mode guards a socket, and a path is no name that a certificate could be for. */
 export const socketTls = (address: ListenAddress.ListenAddress, path: KeyPath): ReadonlyArray<Problem> =>
-  address._tag === "Tcp"
+  address._tag !== "Unix"
     ? []
     : [{ path, text: `found true on ${ListenAddress.format(address)}, allowed: false on a UNIX socket` }]
+
+/** What a way in needs of the address; undefined where that is given, or only the socket can tell. */
+const wayFault = (
+  way: Provider,
+  { force_no_auth: forced }: Pick<ListenerConfig, "force_no_auth">,
+  address: ListenAddress.ListenAddress
+): string | undefined => {
+  const where = ListenAddress.format(address)
+  if (way === "none" && ListenAddress.isLocal(address) === false && !forced) {
+    return `found "none" on ${where}, allowed: on a loopback address or a UNIX socket, or with force_no_auth = true`
+  }
+  if (way === "socket" && address._tag === "Tcp") return `found "socket" on ${where}, allowed: on a UNIX socket`
+  return undefined
+}
+
+/**
+ * What stands against serving a listener on the socket that was passed for it, now that it tells where it listens: the rules
+ * that the file could not be held to.
+ */
+export const passedFault = (
+  listener: Pick<ListenerConfig, "auth" | "force_no_auth" | "tls">,
+  hasDevelopmentUsers: boolean,
+  address: ListenAddress.ListenAddress
+): string | undefined => {
+  if (listener.tls !== undefined && address._tag === "Unix") return "found tls = true on a UNIX socket, allowed: false"
+  for (const way of listener.auth) {
+    const fault = wayFault(way, listener, address)
+    if (fault !== undefined) return fault
+  }
+  if (!hasDevelopmentUsers || !takesPasswords(listener) || ListenAddress.isLocal(address) === true) return undefined
+  return `found auth.development_users = true on ${ListenAddress.format(address)}: everybody knows their passwords`
+}
+
+const takesPasswords = ({ auth }: Pick<ListenerConfig, "auth">): boolean =>
+  auth.includes("basic") || auth.includes("bearer")
 
 /** What the ways in need of the address. */
 export const wayProblems = (listener: Listener, entry: ListenerConfig, path: KeyPath): ReadonlyArray<Problem> => {
@@ -22,23 +57,15 @@ export const wayProblems = (listener: Listener, entry: ListenerConfig, path: Key
     const index = listener.auth?.indexOf(way) ?? -1
     return index < 0 ? path : [...path, "auth", index]
   }
-  const address = ListenAddress.format(entry.address)
-  if (entry.auth.includes("none")) {
-    if (!ListenAddress.isLocal(entry.address) && !listener.force_no_auth) {
-      problems.push({
-        path: at("none"),
-        text: `found "none" on ${address}, allowed: on a loopback address or a UNIX socket, or with force_no_auth = true`
-      })
-    }
-    if (listener.roles === undefined) {
-      problems.push({
-        path: at("none"),
-        text: 'found "none", but no roles: needs those that everybody who comes is to have'
-      })
-    }
+  for (const way of entry.auth) {
+    const text = wayFault(way, entry, entry.address)
+    if (text !== undefined) problems.push({ path: at(way), text })
   }
-  if (entry.auth.includes("socket") && entry.address._tag !== "Unix") {
-    problems.push({ path: at("socket"), text: `found "socket" on ${address}, allowed: on a UNIX socket` })
+  if (entry.auth.includes("none") && listener.roles === undefined) {
+    problems.push({
+      path: at("none"),
+      text: 'found "none", but no roles: needs those that everybody who comes is to have'
+    })
   }
   if (entry.auth.includes("certificate") && (!listener.tls || clientless(entry))) {
     problems.push({
@@ -81,9 +108,7 @@ export const togetherProblems = (entries: ReadonlyArray<ListenerConfig>, auth: A
   if (auth.mtls_enabled && entries.every(({ tls }) => tls === undefined)) {
     problems.push({ path: ["auth", "mtls_enabled"], text: "found true, but no listener serves TLS" })
   }
-  const reachable = entries.find(
-    ({ address, auth: ways }) => !ListenAddress.isLocal(address) && (ways.includes("basic") || ways.includes("bearer"))
-  )
+  const reachable = entries.find((entry) => ListenAddress.isLocal(entry.address) === false && takesPasswords(entry))
   if (auth.development_users && reachable !== undefined) {
     const where = `${reachable.key} is ${ListenAddress.format(reachable.address)}`
     problems.push({

@@ -67,7 +67,8 @@ export const resolveListeners = (input: ListenersInput): ResolvedListeners => {
       tls: listener.tls ? tlsOf(certificate, listener.tls_min_version ?? general.tls_min_version, clients) : undefined,
       max_connections: listener.max_connections ?? limits.max_connections,
       socket_mode: parseMode(listener.socket_mode),
-      socket_group: listener.socket_group
+      socket_group: listener.socket_group,
+      force_no_auth: listener.force_no_auth
     }
     const address = ListenAddress.format(entry.address)
     // Port 0 is a new one each time it is asked for.
@@ -86,7 +87,7 @@ export const resolveListeners = (input: ListenersInput): ResolvedListeners => {
     if (listener.roles !== undefined && !entry.auth.some(bringsRoles)) {
       warnings.push({ path: [...path, "roles"], text: "not used, because auth has neither socket nor none" })
     }
-    if (listener.socket_group !== undefined && entry.address._tag === "Tcp") {
+    if (listener.socket_group !== undefined && entry.address._tag !== "Unix") {
       warnings.push({ path: [...path, "socket_group"], text: "not used, because this is no UNIX socket" })
     }
     if (listener.force_no_auth && !entry.auth.includes("none")) {
@@ -131,7 +132,8 @@ const ofGeneral = ({ auth, general, limits }: ListenersInput, shared: Certificat
     tls: general.tls_enabled ? tlsOf(shared, general.tls_min_version, clients) : undefined,
     max_connections: limits.max_connections,
     socket_mode: parseMode(defaultSocketMode),
-    socket_group: undefined
+    socket_group: undefined,
+    force_no_auth: false
   }
 }
 
@@ -159,7 +161,8 @@ const ofServer = (
     tls: tlsOf(paths, general.tls_min_version, clients),
     max_connections: limits.max_connections,
     socket_mode: parseMode(defaultSocketMode),
-    socket_group: undefined
+    socket_group: undefined,
+    force_no_auth: false
   }
 }
 

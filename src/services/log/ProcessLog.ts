@@ -10,6 +10,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import { fstatSync } from "node:fs"
+import type { Environment } from "../config/environment.ts"
 import { formatLine, formatRequest, isJournal, jsonText, type LogFormat, type RequestEntry } from "./format.ts"
 import { LogOutput } from "./LogOutput.ts"
 
@@ -36,10 +37,10 @@ const flushDeadline = "1 second"
 const stderrFd = 2
 
 /** ProcessLog, and Effect's logger set to it alone. */
-export const layer = (initial: LogSettings): Layer.Layer<ProcessLog> =>
+export const layer = (initial: LogSettings, env: Environment = {}): Layer.Layer<ProcessLog> =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const journal = isJournal(process.env, fstatSync(stderrFd))
+      const journal = isJournal(env, fstatSync(stderrFd))
       const formatOf = (settings: LogSettings): LogFormat => (settings.json ? "json" : journal ? "journal" : "text")
       let format = formatOf(initial)
       let minimum = initial.level

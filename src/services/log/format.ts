@@ -3,6 +3,7 @@
  * One line each, whatever the values hold.
  */
 import type * as LogLevel from "effect/LogLevel"
+import type { Environment } from "../config/environment.ts"
 import { escapeControls } from "../events/render.ts"
 
 export type LogFormat = "text" | "json" | "journal"
@@ -122,5 +123,5 @@ export const jsonText = (value: unknown): string => {
 }
 
 /** The journal says which file it reads our standard error from (systemd.exec(5), JOURNAL_STREAM). */
-export const isJournal = (env: NodeJS.ProcessEnv, stderr: { readonly dev: number; readonly ino: number }): boolean =>
+export const isJournal = (env: Environment, stderr: { readonly dev: number; readonly ino: number }): boolean =>
   env["JOURNAL_STREAM"] === `${stderr.dev}:${stderr.ino}`

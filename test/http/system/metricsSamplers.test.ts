@@ -45,7 +45,7 @@ const pipeStats: PipeStats = {
   lastError: undefined
 }
 
-const actor = { since: 0, lastFailure: undefined }
+const actor = { since: 0, lastFailure: undefined, restart: "permanent", busySince: undefined } as const
 const actors: ReadonlyArray<ActorReport> = [
   {
     ...actor,

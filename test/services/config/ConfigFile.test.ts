@@ -52,7 +52,8 @@ describe("a configuration of the original", () => {
           tls: { cert_path: "cert.pem", key_path: "key.pem", min_version: "1.2", clients: undefined },
           max_connections: 4096,
           socket_mode: 0o660,
-          socket_group: undefined
+          socket_group: undefined,
+          force_no_auth: false
         }
       ])
       assert.deepStrictEqual(
