@@ -6,7 +6,7 @@ import { jsonSchema } from "../services/config/ConfigSchema.ts"
 
 /** Warnings go to standard error, so that a script that reads the verdict reads nothing else. */
 export const check = Effect.fn("configCommand.check")(function* (file: string): Effect.fn.Return<void, ConfigError> {
-  const { exposures, warnings } = yield* load(file, process.env)
+  const { exposures, warnings } = yield* load(file, process.env, {}, "unseen")
   for (const warning of [...warnings, ...exposures]) yield* Console.error(`warning: ${warning}`)
   yield* Console.log(`${file}: ok`)
 })

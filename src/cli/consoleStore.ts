@@ -58,7 +58,7 @@ const whoami = (): string => {
 export const consoleStore = (place: Place, mayMake: boolean) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const { config: configured } = yield* load(place.config, process.env)
+      const { config: configured } = yield* load(place.config, process.env, {}, "unseen")
       const config = withPlace(configured, place)
       const path = config.auth.identity_path
       if (!mayMake && !existsSync(path)) {

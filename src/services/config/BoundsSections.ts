@@ -3,7 +3,7 @@
  * The outer bounds here keep a slip of the keyboard from becoming a daemon that never times out or fills the memory.
  */
 import * as Schema from "effect/Schema"
-import { boolean, integer, key, pathOrNone, text, timerMsMax } from "./keys.ts"
+import { boolean, integer, key, secretFileOrNone, text, timerMsMax } from "./keys.ts"
 
 const kibibyte = 1024
 const mebibyte = 1024 * kibibyte
@@ -78,7 +78,7 @@ export const Telemetry = Schema.Struct({
   otlp_url: key(urlOrNone, "", {
     description: 'Base URL of an OTLP/HTTP collector of traces, metrics and logs. "" for none.'
   }),
-  otlp_headers_path: key(pathOrNone, "", {
+  otlp_headers_path: key(secretFileOrNone, "", {
     description: "File with one `Name: value` header per line for the collector; secrets belong there, not here."
   }),
   service_name: key(text(256), "systemapi", { description: "The service name the collector sees." })

@@ -6,11 +6,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { dirname } from "node:path"
 import type { Config } from "./Config.ts"
+import { ConfigDocument } from "./ConfigSchema.ts"
+import { type CredentialsUse, isCredential, readCredentials, withCredentials } from "./credentials.ts"
 import type { Environment, Flags } from "./environment.ts"
 import { exposures } from "./exposures.ts"
 import { formatPath, type Problem } from "./Problem.ts"
 import { resolve } from "./resolve.ts"
+import { shapeOf } from "./SchemaShape.ts"
 import { readSigningSecret } from "./signingSecret.ts"
 import * as TomlFile from "./TomlFile.ts"
 
@@ -39,29 +43,34 @@ const noFile: TomlFile.TomlFile = { document: {}, lineOf: () => undefined }
 export const load = Effect.fn("ConfigFile.load")(function* (
   path: string | undefined,
   env: Environment,
-  flags: Flags = {}
+  flags: Flags = {},
+  use: CredentialsUse = "needed"
 ): Effect.fn.Return<Loaded, ConfigError> {
   const file =
     path === undefined
       ? noFile
       : yield* TomlFile.read(path).pipe(Effect.mapError((error) => new ConfigError({ problems: [error.message] })))
-  const resolved = resolve(file.document, env, flags)
+  const credentials = yield* readCredentials(env)
+  const given = withCredentials(shapeOf(ConfigDocument), file.document, credentials, use)
+  const resolved = resolve(given.document, env, flags)
   const lines = (problems: ReadonlyArray<Problem>) => show(problems, path, file.lineOf)
-  if (resolved.config === undefined) {
+  const warnings = [...given.warnings, ...resolved.warnings]
+  if (resolved.config === undefined || given.problems.length > 0) {
     // A key that is missing and one that is misspelt are often the same; the reader gets both.
-    return yield* new ConfigError({ problems: lines([...resolved.problems, ...resolved.warnings]) })
+    return yield* new ConfigError({ problems: lines([...given.problems, ...resolved.problems, ...warnings]) })
   }
   const { auth, general } = resolved.config
   const told = {
-    warnings: lines(resolved.warnings),
+    warnings: lines(warnings),
     // Whether there is a password in the file is for the daemon to know.
     exposures: lines(exposures(resolved.config, general.basic_auth_secret_path !== undefined))
   }
   const secretPath = auth.jwt_secret_path
-  if (secretPath === undefined) return { config: resolved.config, ...told }
+  // One that nobody here may see has been told of.
+  if (secretPath === undefined || isCredential(secretPath)) return { config: resolved.config, ...told }
   const secret = yield* Effect.mapError(
-    readSigningSecret(secretPath),
-    (text) => new ConfigError({ problems: lines([{ path: ["auth", "jwt_secret_path"], text }, ...resolved.warnings]) })
+    readSigningSecret(secretPath, credentials !== undefined && dirname(secretPath) === credentials.directory),
+    (text) => new ConfigError({ problems: lines([{ path: ["auth", "jwt_secret_path"], text }, ...warnings]) })
   )
   return { config: { ...resolved.config, auth: { ...auth, jwt_secret: secret } }, ...told }
 })

@@ -7,7 +7,7 @@ import { lineBytesMax, lineBytesMin } from "./BoundsSections.ts"
 import { apiNames, providers } from "../identity/Principal.ts"
 import { address, tlsVersion } from "./GeneralSection.ts"
 import { roleNames } from "./IdentitySections.ts"
-import { account, boolean, choice, integer, key, octalMode, optional, path, required } from "./keys.ts"
+import { account, boolean, choice, integer, key, octalMode, optional, path, required, secretFile } from "./keys.ts"
 
 /** Each FIFO is an actor with an open file; a machine has a handful of writers with a name of their own. */
 const pipesMax = 64
@@ -50,7 +50,10 @@ export const Pipes = Schema.Array(Pipe)
 export const defaultSocketMode = "0660"
 
 export const Listener = Schema.Struct({
-  address: required(address, { description: "host:port, :port (every interface), [IPv6]:port or unix:/path." }),
+  address: required(address, {
+    description:
+      "host:port, :port (every interface), [IPv6]:port, unix:/path, or systemd:NAME for a socket of systemd's."
+  }),
   apis: key(
     Schema.Array(choice(apiNames))
       .check(Schema.isMinLength(1))
@@ -77,16 +80,16 @@ export const Listener = Schema.Struct({
     description: "Let everybody in by none, from wherever this address can be reached."
   }),
   tls: key(boolean, false, { description: "Serve over TLS, with the certificate of [general] unless it has its own." }),
-  tls_cert_path: optional(path, { description: "Certificate of this listener, PEM." }),
-  tls_key_path: optional(path, { description: "Private key of this listener's certificate, PEM." }),
+  tls_cert_path: optional(secretFile, { description: "Certificate of this listener, PEM." }),
+  tls_key_path: optional(secretFile, { description: "Private key of this listener's certificate, PEM." }),
   tls_min_version: optional(tlsVersion, {
     description: "Oldest version of TLS that clients may speak. Default: general.tls_min_version."
   }),
-  client_ca_path: optional(path, {
+  client_ca_path: optional(secretFile, {
     description:
       "CA certificates that clients' certificates are checked against, PEM. Clients are asked for theirs then."
   }),
-  client_crl_path: optional(path, { description: "Revocation lists of those, PEM." }),
+  client_crl_path: optional(secretFile, { description: "Revocation lists of those, PEM." }),
   client_certificate: key(choice(["optional", "required"]), "optional", {
     description: "Whether a client without a certificate may connect, to come in by another way."
   }),

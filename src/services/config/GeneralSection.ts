@@ -4,7 +4,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { boolean, choice, integer, key, path, pathOrNone, text, timerMsMax } from "./keys.ts"
+import { boolean, choice, integer, key, path, pathOrNone, secretFileOrNone, text, timerMsMax } from "./keys.ts"
 import * as ListenAddress from "./ListenAddress.ts"
 
 /** How the secret is kept: the original's salted SHA-256, or a self-describing form that is slow to guess. */
@@ -49,7 +49,7 @@ export const General = Schema.Struct({
     description:
       "How a newly set password is stored. sha256 is the original's form; each of the others is harder to guess."
   }),
-  basic_auth_bootstrap_token_path: key(pathOrNone, "", {
+  basic_auth_bootstrap_token_path: key(secretFileOrNone, "", {
     description: 'File with a token that must be shown to set the first password. "" lets whoever comes first set it.'
   }),
   http_read_timeout_ms: key(timeoutOrNone, 0, {
@@ -65,10 +65,10 @@ export const General = Schema.Struct({
   tls_cert_hosts: key(Schema.Array(text()).annotate({ allowed: "an array of host names" }), [], {
     description: "Names and addresses a self-made certificate is for."
   }),
-  tls_cert_path: key(pathOrNone, "", {
+  tls_cert_path: key(secretFileOrNone, "", {
     description: "The certificate, PEM. A change of the file is taken up at once."
   }),
-  tls_key_path: key(pathOrNone, "", { description: "The certificate's private key, PEM." }),
+  tls_key_path: key(secretFileOrNone, "", { description: "The certificate's private key, PEM." }),
   tls_min_version: key(tlsVersion, "1.2", {
     description: "Oldest version of TLS that clients may speak; of every listener that names none of its own."
   }),

@@ -4,7 +4,7 @@
  * resolveIdentity.ts and resolveListeners.ts.
  */
 import * as Schema from "effect/Schema"
-import { boolean, choice, integer, key, number, optional, path, pathOrNone, required, text } from "./keys.ts"
+import { boolean, choice, integer, key, number, optional, path, required, secretFileOrNone, text } from "./keys.ts"
 
 const day_s = 86_400
 
@@ -51,7 +51,7 @@ export const Auth = Schema.Struct({
       'Secret that signs access tokens with HS256, 32 bytes at least. "": the environment\'s JWT_SECRET, else one is made and kept in identity_path.',
     secret: true
   }),
-  jwt_secret_path: key(pathOrNone, "", {
+  jwt_secret_path: key(secretFileOrNone, "", {
     description: 'File with that secret instead, which only its owner may read. "" for none.'
   }),
   jwt_algorithm: key(choice(["HS256", "EdDSA"]), "HS256", {
@@ -83,7 +83,9 @@ export const Auth = Schema.Struct({
   mtls_enabled: key(boolean, false, {
     description: "Ask for client certificates on every TLS listener that has no client_ca_path of its own."
   }),
-  mtls_ca_cert: key(pathOrNone, "", { description: 'CA certificates those are checked against, PEM. "" for none.' })
+  mtls_ca_cert: key(secretFileOrNone, "", {
+    description: 'CA certificates those are checked against, PEM. "" for none.'
+  })
 }).annotate({ description: "Users, tokens and what their use requires.", allowed: "a table" })
 
 export type Auth = typeof Auth.Type

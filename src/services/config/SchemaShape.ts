@@ -62,6 +62,9 @@ export const notesAt = (shape: Shape, value: unknown, path: KeyPath): NotesAt =>
   return { allowed: typeof allowed === "string" ? allowed : "another value", secret }
 }
 
+/** Whether a credential of the service manager may stand here in place of a path. */
+export const mayBeCredential = (shape: Shape): boolean => SchemaAST.resolve(shape)?.["credential"] === true
+
 const isSecret = (shape: Shape): boolean => SchemaAST.resolve(shape)?.["secret"] === true
 
 /** The names of a section's keys that a reload may change. */

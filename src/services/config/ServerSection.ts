@@ -4,7 +4,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { boolean, choice, integer, optional, pathOrNone } from "./keys.ts"
+import { boolean, choice, integer, optional, secretFileOrNone } from "./keys.ts"
 import * as ListenAddress from "./ListenAddress.ts"
 
 /** Those of the original. */
@@ -36,10 +36,10 @@ export const ServerSection = Schema.Struct({
     description: "Whether pages of the origins in [cors] may ask. Default: they may. Of every listener.",
     live: true
   }),
-  tls_cert: optional(pathOrNone, {
+  tls_cert: optional(secretFileOrNone, {
     description: "Certificate of this listener, PEM. Default: that of [general], where tls_enabled is true."
   }),
-  tls_key: optional(pathOrNone, { description: "Private key of the certificate, PEM." })
+  tls_key: optional(secretFileOrNone, { description: "Private key of the certificate, PEM." })
 }).annotate({
   description: "A listener as the original Provisioning API has it: it takes tokens and client certificates.",
   allowed: "a table"

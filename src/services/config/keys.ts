@@ -72,6 +72,14 @@ export const pathOrNone = Schema.String.check(Schema.isMaxLength(pathLengthMax),
   allowed: 'a path, or "" for none'
 })
 
+/** A file that the daemon reads and never writes, a secret most of the time: a service manager may pass it (credentials.ts). */
+export const secretFile = path.annotate({ allowed: "a path, or credential:NAME", credential: true })
+
+export const secretFileOrNone = pathOrNone.annotate({
+  allowed: 'a path, credential:NAME, or "" for none',
+  credential: true
+})
+
 export const choice = <const L extends ReadonlyArray<string>>(values: L) =>
   Schema.Literals(values).annotate({ allowed: values.map((value) => JSON.stringify(value)).join(" or ") })
 

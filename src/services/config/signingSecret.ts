@@ -29,12 +29,15 @@ export const secretFault = (secret: string): string | undefined => {
 
 const openToOthers = 0o077
 
-/** Fails with what is wrong, as a problem's text. */
-export const readSigningSecret = (path: string): Effect.Effect<Redacted.Redacted, string> =>
+/**
+ * Fails with what is wrong, as a problem's text. A credential's folder is closed to others by the service manager; the mode of
+ * the file in it may be that of an access control list.
+ */
+export const readSigningSecret = (path: string, isCredential: boolean): Effect.Effect<Redacted.Redacted, string> =>
   Effect.flatMap(
     Effect.mapError(readRegularFile(path, fileBytesMax), ({ reason }) => `found ${quote(path)}, which ${reason}`),
     ({ bytes, mode }) => {
-      const others = mode & openToOthers
+      const others = isCredential ? 0 : mode & openToOthers
       if (others !== 0) {
         const found = (mode & 0o7777).toString(8).padStart(4, "0")
         return Effect.fail(`found ${quote(path)}, which is open to other users (mode ${found}), allowed: mode 0600`)

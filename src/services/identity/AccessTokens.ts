@@ -89,8 +89,10 @@ export class AccessTokens extends Context.Service<
           )
         })),
         rotate: Effect.suspend((): Effect.Effect<string, KeyConfigured | IdentityUnavailable> => {
-          const { jwt_algorithm, jwt_secret } = config.get().auth
-          return jwt_secret !== undefined && jwt_algorithm === "HS256" ? Effect.fail(new KeyConfigured()) : jwts.rotate
+          const { jwt_algorithm, jwt_secret, jwt_secret_path } = config.get().auth
+          // A command that may not see the secret knows that there is one.
+          const configured = jwt_secret !== undefined || jwt_secret_path !== undefined
+          return configured && jwt_algorithm === "HS256" ? Effect.fail(new KeyConfigured()) : jwts.rotate
         })
       })
     })

@@ -9,9 +9,20 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
-import { fstatSync } from "node:fs"
+import { existsSync, fstatSync } from "node:fs"
 import type { Environment } from "../config/environment.ts"
-import { formatLine, formatRequest, isJournal, jsonText, type LogFormat, type RequestEntry } from "./format.ts"
+import { openDatagrams } from "../systemd/Datagrams.ts"
+import {
+  formatLine,
+  formatRequest,
+  isJournal,
+  jsonText,
+  type LogEntry,
+  type LogFormat,
+  type RequestEntry
+} from "./format.ts"
+import { encodeLine, encodeRequest, entryBytesMax } from "./journalEntry.ts"
+import { JournalOutput } from "./JournalOutput.ts"
 import { LogOutput } from "./LogOutput.ts"
 
 export interface LogSettings {
@@ -44,9 +55,21 @@ export const layer = (initial: LogSettings, env: Environment = {}): Layer.Layer<
       const formatOf = (settings: LogSettings): LogFormat => (settings.json ? "json" : journal ? "journal" : "text")
       let format = formatOf(initial)
       let minimum = initial.level
-      const output = new LogOutput(stderrFd, (dropped) =>
-        formatLine(format, { at: new Date(), level: "Warn", message: "log lines were dropped", fields: { dropped } })
-      )
+      const lost = (dropped: number): LogEntry => ({
+        at: new Date(),
+        level: "Warn",
+        message: "log lines were dropped",
+        fields: { dropped }
+      })
+      const output = new LogOutput(stderrFd, (dropped) => formatLine(format, lost(dropped)))
+      const native = journal ? yield* openJournal(lost) : undefined
+      /** Where it cannot be spoken to by itself, the journal reads our standard error. */
+      const spoken = () => (format === "journal" && native?.refused === false ? native : undefined)
+      const push = (entry: LogEntry) => {
+        const direct = spoken()
+        if (direct === undefined) output.push(formatLine(format, entry))
+        else direct.push(encodeLine(entry))
+      }
       const enabled = (level: LogLevel.LogLevel) => LogLevel.isGreaterThanOrEqualTo(level, minimum)
       let showsRequests = enabled("Info")
 
@@ -54,23 +77,24 @@ export const layer = (initial: LogSettings, env: Environment = {}): Layer.Layer<
         if (!enabled(logLevel)) return
         const [first, ...rest] = Array.isArray(message) ? message : [message]
         const extra = rest.filter((part) => part !== "")
-        output.push(
-          formatLine(format, {
-            at: date,
-            level: logLevel,
-            message: textOf(first),
-            fields: {
-              ...fiber.getRef(References.CurrentLogAnnotations),
-              ...(extra.length > 0 ? { detail: extra.map(textOf).join(" ") } : {}),
-              ...(cause.reasons.length > 0 ? { cause: Cause.pretty(cause) } : {})
-            }
-          })
-        )
+        push({
+          at: date,
+          level: logLevel,
+          message: textOf(first),
+          fields: {
+            ...fiber.getRef(References.CurrentLogAnnotations),
+            ...(extra.length > 0 ? { detail: extra.map(textOf).join(" ") } : {}),
+            ...(cause.reasons.length > 0 ? { cause: Cause.pretty(cause) } : {})
+          }
+        })
       })
 
       const service = ProcessLog.of({
         request: (atMs, entry) => {
-          if (showsRequests) output.push(formatRequest(format, atMs, entry))
+          if (!showsRequests) return
+          const direct = spoken()
+          if (direct === undefined) output.push(formatRequest(format, atMs, entry))
+          else direct.push(encodeRequest(entry))
         },
         configure: (settings) =>
           Effect.sync(() => {
@@ -78,17 +102,24 @@ export const layer = (initial: LogSettings, env: Environment = {}): Layer.Layer<
             minimum = settings.level
             showsRequests = enabled("Info")
           }),
-        dropped: () => output.dropped
+        dropped: () => output.dropped + (native?.dropped ?? 0)
       })
 
-      const flush = Effect.callback<void>((resume) => output.whenIdle(() => resume(Effect.void))).pipe(
+      const idle = (of: Pick<LogOutput, "whenIdle">) =>
+        Effect.callback<void>((resume) => of.whenIdle(() => resume(Effect.void)))
+      const flush = Effect.andThen(idle(output), native === undefined ? Effect.void : idle(native)).pipe(
         Effect.timeoutOrElse({ duration: flushDeadline, orElse: () => Effect.void })
       )
       return Layer.mergeAll(
         Layer.effect(
           ProcessLog,
           Effect.as(
-            Effect.addFinalizer(() => flush),
+            Effect.addFinalizer(() =>
+              Effect.andThen(
+                flush,
+                Effect.sync(() => native?.close())
+              )
+            ),
             service
           )
         ),
@@ -98,6 +129,17 @@ export const layer = (initial: LogSettings, env: Environment = {}): Layer.Layer<
       )
     })
   )
+
+/** sd_journal_print(3) sends to it. */
+const journalSocket = "/run/systemd/journal/socket"
+
+/** Undefined where there is none to be seen, or no node:ffi to speak to it. */
+const openJournal = (lost: (dropped: number) => LogEntry): Effect.Effect<JournalOutput | undefined> =>
+  Effect.sync(() => {
+    if (!existsSync(journalSocket)) return undefined
+    const datagrams = openDatagrams(journalSocket, entryBytesMax)
+    return datagrams === undefined ? undefined : new JournalOutput(datagrams, (dropped) => encodeLine(lost(dropped)))
+  })
 
 const textOf = (part: unknown): string =>
   typeof part === "string" ? part : part instanceof Error ? part.message : jsonText(part)

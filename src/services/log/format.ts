@@ -25,6 +25,8 @@ const priorities: Readonly<Partial<Record<LogLevel.LogLevel, number>>> = {
   Trace: 7
 }
 
+export const priorityOf = (level: LogLevel.LogLevel): number => priorities[level] ?? 6
+
 /** A request's line, the one of which there are thousands a second. */
 export interface RequestEntry {
   readonly method: string
@@ -39,21 +41,22 @@ export interface RequestEntry {
 
 /** As `formatLine` would, without building fields to take them apart again. */
 export const formatRequest = (format: LogFormat, atMs: number, entry: RequestEntry): string => {
-  const { address, id, method, path, status, who } = entry
-  const what = `${method} ${path} ${status}`
-  const ms = roundedText(entry.durationMs)
   if (format === "json") {
+    const { address, id, method, path, status, who } = entry
+    const what = `${method} ${path} ${status}`
+    const ms = roundedText(entry.durationMs)
     return (
       `{"time":"${isoTime(atMs)}","level":"info","message":${JSON.stringify(what)},"ms":${ms}` +
       `${address === "" ? "" : `,"address":"${address}"`}${who === undefined ? "" : `,"who":${JSON.stringify(who)}`},"request_id":"${id}"}\n`
     )
   }
-  const head = format === "journal" ? "<6>" : `${isoTime(atMs)} INFO  `
-  return (
-    `${head}${escapeControls(what)} ms=${ms}` +
-    `${address === "" ? "" : ` address=${address}`}${who === undefined ? "" : ` who=${fieldText(who)}`} request_id=${id}\n`
-  )
+  return `${format === "journal" ? "<6>" : `${isoTime(atMs)} INFO  `}${plainRequest(entry)}\n`
 }
+
+/** One line without its end, time and level. */
+export const plainRequest = ({ address, durationMs, id, method, path, status, who }: RequestEntry): string =>
+  `${escapeControls(`${method} ${path} ${status}`)} ms=${roundedText(durationMs)}` +
+  `${address === "" ? "" : ` address=${address}`}${who === undefined ? "" : ` who=${fieldText(who)}`} request_id=${id}`
 
 let lastMs = Number.NaN
 let lastTime = ""
@@ -84,11 +87,14 @@ export const formatLine = (format: LogFormat, entry: LogEntry): string => {
     case "json":
       return `{"time":"${entry.at.toISOString()}","level":"${entry.level.toLowerCase()}","message":${JSON.stringify(entry.message)}${jsonFields(entry.fields)}}\n`
     case "text":
-      return `${entry.at.toISOString()} ${level.padEnd(5)} ${escapeControls(entry.message)}${textFields(entry.fields)}\n`
+      return `${entry.at.toISOString()} ${level.padEnd(5)} ${plainText(entry)}\n`
     case "journal":
-      return `<${priorities[entry.level] ?? 6}>${escapeControls(entry.message)}${textFields(entry.fields)}\n`
+      return `<${priorityOf(entry.level)}>${plainText(entry)}\n`
   }
 }
+
+/** As `plainRequest`, of any entry. */
+export const plainText = ({ fields, message }: LogEntry): string => `${escapeControls(message)}${textFields(fields)}`
 
 const jsonFields = (fields: Readonly<Record<string, unknown>>): string => {
   let text = ""
