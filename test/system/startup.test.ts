@@ -185,7 +185,7 @@ bad = 7
 `
       const err = yield* refusal({ config })
       assert.deepStrictEqual(err.trimEnd().split("\n"), [
-        'config.toml:2: general.listen_addr: found "nowhere", allowed: host:port, :port, [IPv6]:port or unix:/path',
+        'config.toml:2: general.listen_addr: found "nowhere", allowed: host:port, :port, [IPv6]:port, unix:/path or systemd:NAME',
         'config.toml:3: general.log_json: found "yes", allowed: true or false',
         "config.toml:4: general.http_read_timeout_ms: found 2.5, allowed: an integer from -2147483647 to 2147483647",
         "config.toml:8: actions.bad: found 7, allowed: a shell command or a table"

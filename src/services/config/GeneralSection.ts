@@ -24,7 +24,7 @@ const timeoutOrNone = integer(-timerMsMax, timerMsMax)
 export const General = Schema.Struct({
   listen_addr: key(address, "127.0.0.1:3535", {
     description:
-      "Address of the HTTP API: host:port, :port, [IPv6]:port or unix:/path. Unused when [[listeners]] is given."
+      "Address of the HTTP API: host:port, :port, [IPv6]:port, unix:/path or systemd:NAME. Unused when [[listeners]] is given."
   }),
   pipe_file: key(pathOrNone, "pipe.fifo", {
     description: 'FIFO that takes in one event per line; made when missing. "" for none.'

@@ -169,11 +169,11 @@ describe("flags", () => {
   it.live("obey the rules of their keys, and are told beside the faults of the file", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* problemsOf("[general]\npprof = 1\n", {}, { listen_addr: "nowhere" }), [
-        '--listen-addr: found "nowhere", allowed: host:port, :port, [IPv6]:port or unix:/path',
+        '--listen-addr: found "nowhere", allowed: host:port, :port, [IPv6]:port, unix:/path or systemd:NAME',
         "systemapi-config.toml:2: general.pprof: found 1, allowed: true or false"
       ])
       assert.deepStrictEqual(yield* problemsOf("", {}, { listen_addr: "x", pipe_file: "a\0" }), [
-        '--listen-addr: found "x", allowed: host:port, :port, [IPv6]:port or unix:/path',
+        '--listen-addr: found "x", allowed: host:port, :port, [IPv6]:port, unix:/path or systemd:NAME',
         '--pipe-file: found "a\\u0000", allowed: a path, or "" for none'
       ])
     })
@@ -221,7 +221,7 @@ max_age_s = -1
 otlp_url = "collector:4318"
 `)
       assert.deepStrictEqual(problems, [
-        "systemapi-config.toml:3: general.listen_addr: found 3535, allowed: host:port, :port, [IPv6]:port or unix:/path",
+        "systemapi-config.toml:3: general.listen_addr: found 3535, allowed: host:port, :port, [IPv6]:port, unix:/path or systemd:NAME",
         'systemapi-config.toml:4: general.log_max_entries: found "abc", allowed: an integer',
         "systemapi-config.toml:5: general.tls_cert_hosts[1]: found 3, allowed: text of at most 4096 characters",
         "systemapi-config.toml:6: general.http_read_timeout_ms: found 2.5, allowed: an integer from -2147483647 to 2147483647",
