@@ -3,8 +3,13 @@ import type { JournalError } from "../../services/journal/Journal.ts"
 import type { ToolError } from "../../services/tools/Tool.ts"
 import { HttpFailure } from "../edge/HttpFailure.ts"
 
+export type ToolDetail =
+  | { readonly error: "timeout"; readonly command: string }
+  | { readonly error: "missing_binary"; readonly binary: string }
+  | { readonly error: "command_failed"; readonly command: string; readonly exit_code: number }
+
 /** Also the `error` of a unit or a GPU in an answer that is no error. */
-export const toolDetail = (error: ToolError): Readonly<Record<string, string | number>> => {
+export const toolDetail = (error: ToolError): ToolDetail => {
   switch (error._tag) {
     case "ToolTimeout":
       return { error: "timeout", command: error.command }
