@@ -13,7 +13,7 @@ export type ExitStatus =
 export interface CommandOutput {
   readonly stdout: StreamOutput
   readonly stderr: StreamOutput
-  /** Together, where the spec has `live`. */
+  /** Together, where the spec has `live`; where it has `paced`, what was not read by then. */
   readonly both?: KeptOutput | undefined
 }
 
@@ -31,6 +31,11 @@ export interface CommandSpec {
   readonly tailBytes: number
   /** Keep both streams together too, to be read while the command runs (OutputLog.ts): so many first and last bytes. */
   readonly live?: { readonly headBytes: number; readonly tailBytes: number } | undefined
+  /**
+   * Instead of `live`: both streams together, for one reader that reads them to their end. The command's writes wait while
+   * it does not read; nothing is left out, and nothing of what was read is kept.
+   */
+  readonly paced?: boolean | undefined
 }
 
 export type ToWorker =

@@ -161,7 +161,7 @@ export const make = Effect.fnUntraced(function* (
         gone: false
       }
       inFlight.set(id, command)
-      const reads = spec.live === undefined ? undefined : new LiveReads(id, postIfAny)
+      const reads = spec.live === undefined && spec.paced !== true ? undefined : new LiveReads(id, postIfAny)
       if (reads !== undefined) live.set(id, reads)
       post({ _tag: "Spawn", id, spec: messageOf(spec) })
       const pid = yield* Deferred.await(command.spawned).pipe(
@@ -222,13 +222,14 @@ const signal = (command: InFlight, name: GroupSignal): boolean => {
 }
 
 /** A caller's spec may carry more than a message can: effects, for one. */
-const messageOf = ({ argv, cwd, env, gid, headBytes, live, tailBytes, uid }: CommandSpec): CommandSpec => ({
+const messageOf = ({ argv, cwd, env, gid, headBytes, live, paced, tailBytes, uid }: CommandSpec): CommandSpec => ({
   argv,
   cwd,
   env,
   gid,
   headBytes,
   live,
+  paced,
   tailBytes,
   uid
 })

@@ -6,7 +6,7 @@
  * ours to reap: when both its streams are closed, which is nearly always its end, and at every SIGCHLD, which only the
  * main thread is told of.
  *
- * Bounds: per command two collectors, a log where it is read live, and two pipes, until the command is released; one
+ * Bounds: per command two collectors, a log or a window where it is read live, and two pipes, until the command is released; one
  * buffer that everything is read into. On failure of one command: that
  * command's `Failed`. A bug here ends the thread, and the spawner deals with what was in flight.
  */
@@ -18,9 +18,10 @@ import { Readable } from "node:stream"
 import { parentPort, workerData } from "node:worker_threads"
 import { LiveWaits } from "./LiveWaits.ts"
 import { OutputCollector } from "./OutputCollector.ts"
-import { buffersOf, type OutputSegment, type OutputStream } from "./OutputLog.ts"
+import { buffersOf, type OutputPart, type OutputSegment, type OutputStream } from "./OutputLog.ts"
 import { toText } from "./OutputText.ts"
 import { closePipe, closePipes, type Pipe, takePipe } from "./Pipes.ts"
+import { PacedWaits } from "./PacedWaits.ts"
 import { loadPosixSpawn } from "./posixSpawn.ts"
 import type { CommandOutput, CommandSpec, ExitStatus, FromWorker, ToWorker } from "./SpawnerProtocol.ts"
 
@@ -30,10 +31,14 @@ const port = parentPort
 interface Command {
   readonly pid: number
   readonly collectors: Readonly<Record<OutputStream, OutputCollector>>
-  readonly live: LiveWaits | undefined
+  readonly live: LiveWaits | PacedWaits | undefined
   readonly streams: Array<Readable>
   openStreams: number
   settled: boolean
+  /** Its output is about to be given out: it is read on, however much of it nobody has read. */
+  closing: boolean
+  /** A stream waits until there is room for what it has. */
+  held: boolean
 }
 
 const posix = workerData === "posix-spawn" ? loadPosixSpawn() : undefined
@@ -78,9 +83,11 @@ const read = (id: number, command: Command, source: Pipe | Readable | null, name
   if (source === null) return
   const stream = open(source, (chunk) => {
     // Read on after the output was given out: members of the group that go on writing must not block or get SIGPIPE.
-    if (command.settled) return
+    if (command.settled) return true
     command.live?.push(name, chunk)
     command.collectors[name].push(chunk)
+    command.held ||= !mayGoOn(command)
+    return !command.held
   })
   command.streams.push(stream)
   // An unreadable pipe ends like a closed one; "close" follows.
@@ -95,14 +102,23 @@ const dropPipe = (pipe: Pipe | undefined) => {
   if (pipe !== undefined) closePipe(pipe)
 }
 
-/** What is read is lent to `take` until it returns. */
-const open = (source: Pipe | Readable, take: (chunk: Uint8Array) => void): Readable => {
-  if (source instanceof Readable) return source.on("data", take)
-  closeSync(source.write)
-  const callback = (length: number) => {
-    take(buffer.subarray(0, length))
-    return true
+const mayGoOn = ({ closing, live }: Command): boolean => closing || !(live instanceof PacedWaits && live.isFull)
+
+const goOn = (command: Command) => {
+  if (!command.held || !mayGoOn(command)) return
+  command.held = false
+  for (const stream of command.streams) stream.resume()
+}
+
+/** What is read is lent to `take` until it returns; false: no more until the stream is told to go on. */
+const open = (source: Pipe | Readable, take: (chunk: Uint8Array) => boolean): Readable => {
+  if (source instanceof Readable) {
+    return source.on("data", (chunk) => {
+      if (!take(chunk)) source.pause()
+    })
   }
+  closeSync(source.write)
+  const callback = (length: number) => take(buffer.subarray(0, length))
   return new Socket({ fd: source.read, readable: true, writable: false, onread: { buffer, callback } })
 }
 
@@ -174,18 +190,23 @@ const attend = (id: number, spec: CommandSpec, pid: number, stdout: Source, stde
   const command: Command = {
     pid,
     collectors: { stdout: collectorOf("stdout"), stderr: collectorOf("stderr") },
-    live: spec.live && liveOf(id, spec.live, hashes),
+    live: liveOf(id, spec, hashes),
     streams: [],
     openStreams: 2,
-    settled: false
+    settled: false,
+    closing: false,
+    held: false
   }
   commands.set(id, command)
   read(id, command, stdout, "stdout")
   read(id, command, stderr, "stderr")
 }
 
-const liveOf = (id: number, limits: NonNullable<CommandSpec["live"]>, hashes: Readonly<Record<OutputStream, Hash>>) =>
-  new LiveWaits(limits, hashes, (read, part) => post({ _tag: "Part", id, read, part }, part.segments))
+const liveOf = (id: number, { live, paced }: CommandSpec, hashes: Readonly<Record<OutputStream, Hash>>) => {
+  const answer = (read: number, part: OutputPart) => post({ _tag: "Part", id, read, part }, part.segments)
+  if (paced === true) return new PacedWaits(hashes, answer)
+  return live && new LiveWaits(live, hashes, answer)
+}
 
 const fail = (id: number, spec: CommandSpec, error: unknown) => {
   const code = error instanceof Error && "code" in error ? String(error.code) : "UNKNOWN"
@@ -216,12 +237,19 @@ port.on("message", (message: ToWorker) => {
       const command = commands.get(id)
       // A whole turn of the event loop first, which reads what lay in the pipes already: all that the command's own
       // process wrote before it ended. The first callback only ends the turn at hand, which may have begun before that.
-      if (command !== undefined) setImmediate(() => setImmediate(() => settle(id, command)))
+      if (command === undefined) return
+      command.closing = true
+      goOn(command)
+      setImmediate(() => setImmediate(() => settle(id, command)))
       return
     }
-    case "Read":
-      commands.get(message.id)?.live?.read(message.read, message.from, message.max)
+    case "Read": {
+      const command = commands.get(message.id)
+      if (command === undefined) return
+      command.live?.read(message.read, message.from, message.max)
+      goOn(command)
       return
+    }
     case "Forget":
       commands.get(message.id)?.live?.forget(message.read)
       return
