@@ -5,7 +5,7 @@
  * Whatever waits in the mailbox becomes one transaction and is acknowledged together after its fsync, so the price of a
  * commit is shared by all who wait. Bounds: the mailbox, the weight of the events in it, the size of one transaction, the
  * memory window. A full disk refuses writes and heals by itself; a lost connection crashes the actor, whose restart reads
- * back from storage what was stored after all.
+ * back from storage what was stored after all: events, and the marks that are moved with them (Mark.ts).
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -18,19 +18,22 @@ import { ActorUnavailable } from "../services/ActorUnavailable.ts"
 import { daemonSource, type EventRun, runWeight, type SeqRange } from "../services/events/Event.ts"
 import { type AppendError, EventLog, type LogBounds, StoreFailed, StoreFull } from "../services/events/EventLog.ts"
 import { isHidden, noFilters } from "../services/events/EventQuery.ts"
+import type { MarkMove, MarkMoved } from "../services/events/Mark.ts"
 import { RecentEvents, type RecentLimits } from "../services/events/RecentEvents.ts"
 import { RunJoiner } from "../services/events/RunJoiner.ts"
 import { EventStorage, type StorageLost } from "../services/storage/EventStorage.ts"
 import { endlessLimits } from "./kernel/Child.ts"
 import * as Mailbox from "./kernel/Mailbox.ts"
 import { Supervisor } from "./kernel/Supervisor.ts"
+import { checkMark, type Marked, StoreMarks } from "./StoreMarks.ts"
 import { beforeNewest, fromMemory, fromSeqs, fromStorage, seekInStorage, upTo } from "./storeReads.ts"
 import { countOf, transactionAppendsMax, transactionsOf } from "./transactions.ts"
 
 interface Append {
   readonly runs: ReadonlyArray<EventRun>
   readonly weight: number
-  readonly reply: Mailbox.Reply<SeqRange, StoreFull | StoreFailed>
+  readonly marked: Marked | undefined
+  readonly answer: (outcome: Effect.Effect<SeqRange, StoreFull | StoreFailed>) => void
 }
 
 /** More appends than connections that can wait for one: beyond it senders wait, which is the back-pressure. */
@@ -81,6 +84,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   const recording = new Set<Deferred.Deferred<void>>()
   /** Audit entries that were appended since the start. */
   let appendedHidden = 0
+  const marks = new StoreMarks(yield* storage.marks)
   let degraded: string | undefined
   let committingSince: bigint | undefined
 
@@ -138,18 +142,21 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   yield* catchUp
 
   const commit = Effect.fnUntraced(function* (appends: ReadonlyArray<Append>) {
+    const { going, moved, refuse } = marks.admit(appends)
     const joiner = new RunJoiner()
-    for (const append of appends) joiner.addAll(append.runs)
+    for (const append of going) joiner.addAll(append.runs)
     const { runs } = joiner
     committingSince = clock.monotonicTimeNanosUnsafe()
-    const range = yield* Effect.ensuring(storage.append(runs), committed)
+    const range = yield* Effect.ensuring(storage.append(runs, moved), committed)
     degraded = undefined
+    marks.moved(moved)
+    refuse()
     push(runs, range)
     advance()
     let first = range.first
-    for (const append of appends) {
+    for (const append of going) {
       const last = first + countOf(append.runs) - 1
-      Deferred.doneUnsafe(append.reply, Effect.succeed({ first, last }))
+      append.answer(Effect.succeed({ first, last }))
       first = last + 1
     }
   })
@@ -163,7 +170,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
   const refuse = (appends: ReadonlyArray<Append>, error: StoreFull | StoreFailed) =>
     Effect.sync(() => {
       degraded = error.message
-      for (const append of appends) Deferred.doneUnsafe(append.reply, Effect.fail(error))
+      for (const append of appends) append.answer(Effect.fail(error))
     })
 
   const handle = (appends: ReadonlyArray<Append>): Effect.Effect<void, StorageLost> =>
@@ -175,7 +182,18 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
     })
 
   const send = (runs: ReadonlyArray<EventRun>, weight: number, deadline?: Duration.Duration) =>
-    mailbox.ask<SeqRange, StoreFull | StoreFailed>((reply) => ({ runs, weight, reply }), deadline)
+    mailbox.ask<SeqRange, StoreFull | StoreFailed>(
+      (reply) => ({ runs, weight, marked: undefined, answer: (outcome) => Deferred.doneUnsafe(reply, outcome) }),
+      deadline
+    )
+
+  const sendMarked = (runs: ReadonlyArray<EventRun>, weight: number, move: MarkMove) =>
+    mailbox.ask<SeqRange, StoreFull | StoreFailed | MarkMoved>((reply) => ({
+      runs,
+      weight,
+      marked: { move, refuse: (error) => Deferred.doneUnsafe(reply, Effect.fail(error)) },
+      answer: (outcome) => Deferred.doneUnsafe(reply, outcome)
+    }))
 
   /** Where nobody writes, nobody would notice that the store takes events again. One probe waits at a time. */
   let probing = false
@@ -197,6 +215,7 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
 
   const run = Effect.gen(function* () {
     yield* catchUp
+    marks.reset(yield* storage.marks)
     yield* Effect.forkChild(Effect.forever(probe))
     while (true) {
       for (const transaction of transactionsOf(yield* mailbox.takeUpTo(transactionAppendsMax)))
@@ -219,17 +238,30 @@ const make = Effect.fnUntraced(function* (options: EventStoreOptions) {
       )
     )
 
-  const append = (runs: ReadonlyArray<EventRun>) =>
-    Effect.suspend(() => {
+  const weighed = <E>(runs: ReadonlyArray<EventRun>, send: (weight: number) => Effect.Effect<SeqRange, E>) =>
+    Effect.suspend((): Effect.Effect<SeqRange, E | StoreFailed> => {
       if (hangs()) return Effect.fail(new StoreFailed({ reason: hanging, stored: "no" }))
       let weight = 0
       for (const run of runs) weight += runWeight(run)
-      const sent = Effect.mapError(send(runs, weight), toAppendError)
+      const sent = send(weight)
       return weight <= lightWeight ? sent : sendHeavy(sent, Math.min(weight, waitingWeightMax))
     })
 
+  const append = (runs: ReadonlyArray<EventRun>) =>
+    weighed(runs, (weight) => Effect.mapError(send(runs, weight), toAppendError))
+
   return EventLog.of({
     append,
+    appendMarked: (runs, mark) =>
+      Effect.andThen(
+        checkMark(mark),
+        weighed(runs, (weight) =>
+          Effect.mapError(sendMarked(runs, weight, mark), (error) =>
+            error._tag === "MarkMoved" ? error : toAppendError(error)
+          )
+        )
+      ),
+    mark: (name) => Effect.sync(() => marks.get(name)),
     record: Effect.fnUntraced(function* (message, { fields, level = "info", who } = {}) {
       const receivedAt = yield* Clock.currentTimeNanos
       const run = {

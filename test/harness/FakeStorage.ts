@@ -37,6 +37,7 @@ export interface FakeStorage {
   beforeRead: Effect.Effect<void, ReadFault>
   /** Events one retain removes at the most. */
   retainMax: number
+  readonly marks: ReadonlyMap<string, string>
   /** Puts events in place as if an earlier run of the daemon had stored them. */
   readonly seed: (runs: ReadonlyArray<EventRun>) => void
 }
@@ -46,9 +47,11 @@ export const makeFakeStorage = (): FakeStorage => {
   let last = 0
   let removedThrough = 0
   const commits: Array<number> = []
+  const marks = new Map<string, string>()
 
-  const store = (runs: ReadonlyArray<EventRun>) => {
+  const store = (runs: ReadonlyArray<EventRun>, moved: ReadonlyMap<string, string> = new Map()) => {
     const first = last + 1
+    for (const [name, value] of moved) marks.set(name, value)
     for (const run of runs) {
       const { messages, offsets: _, ...shared } = run
       messages.forEach((message, i) => events.push({ ...shared, receivedAt: timeAt(run, i), seq: ++last, message }))
@@ -80,19 +83,21 @@ export const makeFakeStorage = (): FakeStorage => {
       return events
     },
     commits,
+    marks,
     beforeStore: Effect.void,
     afterStore: Effect.void,
     beforeRead: Effect.void,
     retainMax: Number.POSITIVE_INFINITY,
     seed: (runs) => void store(runs),
     layer: Layer.succeed(EventStorage, {
-      append: (runs) =>
+      append: (runs, moved) =>
         Effect.gen(function* () {
           yield* fake.beforeStore
-          const range = store(runs)
+          const range = store(runs, moved)
           yield* fake.afterStore
           return range
         }),
+      marks: Effect.suspend(() => Effect.map(fake.beforeRead, () => new Map(marks))),
       scan: (query) => Effect.suspend(() => Effect.map(fake.beforeRead, () => naiveScan(events, state(), query))),
       seek: (query) => Effect.suspend(() => Effect.map(fake.beforeRead, () => naiveSeek(events, query))),
       retain: (limits) => Effect.suspend(() => Effect.map(fake.beforeStore, () => retain(limits))),

@@ -24,11 +24,16 @@ type Fault = StorageFull | StorageFailed | StorageLost
 interface Request {
   readonly kind: "append" | "scan" | "retain" | "state"
   /** Of an append: what it would store. */
-  readonly runs: ReadonlyArray<EventRun>
+  readonly stores: Stores
   readonly perform: () => void
   readonly lose: (reason: string) => void
   /** Who sent it waits for it no longer. */
   deserted: boolean
+}
+
+interface Stores {
+  readonly runs: ReadonlyArray<EventRun>
+  readonly marks: ReadonlyMap<string, string>
 }
 
 export interface Commit {
@@ -58,6 +63,8 @@ export class SimStorage {
   events: Array<Event> = []
   last = 0
   removedThrough = 0
+  /** How far the sources have been read that feed the log. */
+  readonly marks = new Map<string, string>()
   private weight = 0
   onCommit: (commit: Commit) => void = () => {}
   private queue: Array<Request> = []
@@ -89,7 +96,9 @@ export class SimStorage {
   layer(owner: Process): Layer.Layer<EventStorage> {
     return Layer.sync(EventStorage, () =>
       EventStorage.of({
-        append: (runs) => this.ask(owner, "append", (own) => this.append(own), runs),
+        append: (runs, marks = new Map()) =>
+          this.ask(owner, "append", (own) => this.append(own), { runs, marks: new Map(marks) }),
+        marks: this.ask(owner, "state", () => this.read(() => new Map(this.marks))),
         scan: (query) => this.ask(owner, "scan", () => this.read(() => this.page(query))),
         seek: (query) => this.ask(owner, "scan", () => this.read(() => naiveSeek(this.events, query))),
         retain: (limits) => this.ask(owner, "retain", () => this.retain(limits)),
@@ -105,19 +114,19 @@ export class SimStorage {
     this.busy = false
     if (inHand?.kind !== "append") return
     this.trace.count("crash while a commit is in hand")
-    if (this.random.chance(0.5)) this.store(inHand.runs, true)
+    if (this.random.chance(0.5)) this.store(inHand.stores, true)
   }
 
   private ask<A, E>(
     owner: Process,
     kind: Request["kind"],
     work: (own: Request) => Effect.Effect<A, E>,
-    runs: ReadonlyArray<EventRun> = []
+    stores: Stores = { runs: [], marks: new Map() }
   ): Effect.Effect<A, E | StorageLost> {
     return Effect.callback((resume) => {
       const request: Request = {
         kind,
-        runs,
+        stores,
         perform: () => resume(work(request)),
         lose: (reason) => resume(Effect.fail(new StorageLost({ reason }))),
         deserted: false
@@ -149,7 +158,7 @@ export class SimStorage {
     const refused = this.refusal()
     if (refused !== undefined) return refused
     if (this.fault === "lost-before") return this.die()
-    const range = this.store(own.runs, own.deserted || this.fault === "lost-after")
+    const range = this.store(own.stores, own.deserted || this.fault === "lost-after")
     return this.fault === "lost-after" ? this.die() : Effect.succeed(range)
   }
 
@@ -174,8 +183,9 @@ export class SimStorage {
     return Effect.fail(new StorageLost({ reason }))
   }
 
-  private store(runs: ReadonlyArray<EventRun>, untold: boolean): SeqRange {
+  private store({ marks, runs }: Stores, untold: boolean): SeqRange {
     const first = this.last + 1
+    for (const [name, value] of marks) this.marks.set(name, value)
     const stored: Array<Event> = []
     for (const run of runs) {
       const { messages, offsets: _, ...shared } = run

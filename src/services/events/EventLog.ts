@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type { ActorUnavailable } from "../ActorUnavailable.ts"
 import type { EventRun, SeqRange } from "./Event.ts"
 import type { EventPage, EventQuery, SeekQuery } from "./EventQuery.ts"
+import type { MarkMove, MarkMoved } from "./Mark.ts"
 import type { RecentEvents } from "./RecentEvents.ts"
 
 /** The store's file system has no room or is read-only: nothing was stored, and reads go on (HTTP 507). */
@@ -68,6 +69,16 @@ export class EventLog extends Context.Service<
   {
     /** Succeeds once the runs are durable and visible; all of them, in this order and without others between, or none. */
     readonly append: (runs: ReadonlyArray<EventRun>) => Effect.Effect<SeqRange, AppendError>
+    /**
+     * As `append`, also of no runs at all, and moves the source's mark with them. Where the answer was lost the same may be
+     * sent again: what was stored then is told by `MarkMoved` with its own value.
+     */
+    readonly appendMarked: (
+      runs: ReadonlyArray<EventRun>,
+      mark: MarkMove
+    ) => Effect.Effect<SeqRange, AppendError | MarkMoved>
+    /** Where a source was left, as of the last append that was told: one that is on its way may have moved it. */
+    readonly mark: (name: string) => Effect.Effect<string | undefined>
     /** Records what the daemon itself did, `[system-api] …`; a failure is logged, never raised. */
     readonly record: (message: string, options?: RecordOptions) => Effect.Effect<void>
     /**

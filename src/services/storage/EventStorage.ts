@@ -57,10 +57,16 @@ export class StorageLost extends Schema.TaggedError<StorageLost>()("StorageLost"
 export class EventStorage extends Context.Service<
   EventStorage,
   {
-    /** One transaction: succeeds after fsync, with the seqs given. Seqs are gapless over restarts and failures. */
+    /**
+     * One transaction: succeeds after fsync, with the seqs given. Seqs are gapless over restarts and failures. The marks
+     * are set in it too, each to its new value, whatever it was.
+     */
     readonly append: (
-      runs: ReadonlyArray<EventRun>
+      runs: ReadonlyArray<EventRun>,
+      marks?: ReadonlyMap<string, string>
     ) => Effect.Effect<SeqRange, StorageFull | StorageFailed | StorageLost>
+    /** Every mark and its value. */
+    readonly marks: Effect.Effect<ReadonlyMap<string, string>, StorageFailed | StorageLost>
     /** One bounded slice of a query. */
     readonly scan: (query: EventQuery) => Effect.Effect<EventPage, StorageFailed | StorageLost>
     /** One bounded slice of a count. */

@@ -22,6 +22,8 @@ import { toPage, toScanRange, toWire } from "./wire.ts"
 /** Pages asked for at a time: an append waits behind them, so it waits for two pages at the most. */
 const scansMax = 2
 
+const noMarks: ReadonlyMap<string, string> = new Map()
+
 type Fault = StorageFull | StorageFailed | StorageLost
 
 const toError = ({ kind, reason }: StorageFault, directory: string): Fault => {
@@ -50,10 +52,14 @@ export const layer = (directory: string): Layer.Layer<EventStorage, never, Stora
         Effect.catchTag(told(effect), "StorageFull", (full) => Effect.fail(new StorageFailed({ reason: full.reason })))
 
       return EventStorage.of({
-        append: (runs) =>
+        append: (runs, marks = noMarks) =>
           Effect.suspend(() =>
-            Effect.map(told(worker.ask({ tag: "append", appends: toWire(runs) }, "appended")), ({ range }) => range)
+            Effect.map(
+              told(worker.ask({ tag: "append", appends: toWire(runs), marks: [...marks] }, "appended")),
+              ({ range }) => range
+            )
           ),
+        marks: Effect.map(readOnly(worker.ask({ tag: "marks" }, "marks")), ({ marks }) => new Map(marks)),
         scan: (query) =>
           scanning.withPermit(
             Effect.map(readOnly(worker.ask({ tag: "scan", range: toScanRange(query) }, "scanned")), toPage)

@@ -5,16 +5,28 @@
  * `events` holds the log, `event_spans` the oldest and newest time of every block of 4096 events, so that a query by
  * time skips blocks instead of rows even though the clock may have stepped. `log_state` remembers what retention took
  * (EventRetention) and how many of the seqs after that are of audit entries, which few queries ask for: those have an
- * index, and everyone else steps over them.
+ * index, and everyone else steps over them. `marks` says how far sources were read that feed the log (EventMarks).
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import { blockEvents, blockOf, EventInserts } from "./EventInserts.ts"
+import { EventMarks } from "./EventMarks.ts"
 import { EventRetention, type LogState } from "./EventRetention.ts"
 import { auditLevel, earliest, EventSelects, hasFilters, isAuditOnly, latest, shown } from "./eventSql.ts"
 import { rollback } from "./rollback.ts"
 import { pageBytesMax, pageRowsMax, type SeekQuery } from "../events/EventQuery.ts"
+import { marksMax } from "../events/markBounds.ts"
 import type { RetainLimits } from "../events/EventLog.ts"
-import type { Appended, Retained, ScanRange, ScanResult, Sought, StoreState, WireAppend, WireRow } from "./protocol.ts"
+import type {
+  Appended,
+  Retained,
+  ScanRange,
+  ScanResult,
+  Sought,
+  StoreState,
+  WireAppend,
+  WireMark,
+  WireRow
+} from "./protocol.ts"
 
 /** What one page of a search may read: some 20 ms of the store's thread. */
 const searchedBytesMax = 16 * 1024 * 1024
@@ -50,6 +62,8 @@ export class EventTable {
   private readonly firstYoung: StatementSync
   private readonly next: StatementSync
   private readonly log: LogState
+  /** Prepared at their first use: a store that was not opened for writing may be of a format that has none. */
+  private markTable: EventMarks | undefined
 
   constructor(db: DatabaseSync) {
     this.db = db
@@ -75,7 +89,7 @@ export class EventTable {
     this.retention = new EventRetention(db, this.log)
   }
 
-  append(appends: ReadonlyArray<WireAppend>): Appended {
+  append(appends: ReadonlyArray<WireAppend>, marks: ReadonlyArray<WireMark> = []): Appended {
     const first = this.log.last + 1
     let next = first
     let audits = 0
@@ -88,6 +102,7 @@ export class EventTable {
       }
       // Only where there are some: it is one more page to write.
       if (audits > 0) this.db.prepare(`UPDATE log_state SET hidden = hidden + ?`).run(audits)
+      if (marks.length > 0) this.marks.move(marks, next - 1)
       this.db.exec("COMMIT")
     } catch (error) {
       rollback(this.db)
@@ -97,6 +112,11 @@ export class EventTable {
     this.log.hidden += audits
     this.retention.added(audits)
     return { tag: "appended", range: { first, last: this.log.last } }
+  }
+
+  get marks(): EventMarks {
+    this.markTable ??= new EventMarks(this.db, marksMax)
+    return this.markTable
   }
 
   scan(range: ScanRange): ScanResult {

@@ -6,12 +6,13 @@ import { accessSync, constants, existsSync, mkdirSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { type FileFormat, openDatabase } from "./databaseFile.ts"
+import { marksSchema } from "./EventMarks.ts"
 import { auditIndexSchema, EventTable, eventTableSchema } from "./EventTable.ts"
 
 const format: FileFormat = {
   // "sysa"
   applicationId: 0x73797361,
-  migrations: [eventTableSchema, auditIndexSchema],
+  migrations: [eventTableSchema, auditIndexSchema, marksSchema],
   // 16 MiB of log: at full ingest one checkpoint every 200,000 events or so, and the log stays small beside the store.
   checkpointPages: 4000,
   inspect: (db) => void new EventTable(db).state()

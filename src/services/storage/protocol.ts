@@ -47,6 +47,9 @@ export interface WireRows extends WireEvents {
 
 export type WireAppend = WireRun | WireRows
 
+/** Name and value. */
+export type WireMark = readonly [name: string, value: string]
+
 /** seq, seconds, nanoseconds within the second, source, who, level, message, fields: cheaper to clone than objects. */
 export type WireRow = readonly [number, number, number, string, string | null, number, string, string | null]
 
@@ -67,7 +70,14 @@ export interface ScanRange {
 }
 
 export type StorageRequest =
-  | { readonly tag: "append"; readonly id: number; readonly appends: ReadonlyArray<WireAppend> }
+  | {
+      readonly tag: "append"
+      readonly id: number
+      readonly appends: ReadonlyArray<WireAppend>
+      /** Moved in the same transaction. */
+      readonly marks: ReadonlyArray<WireMark>
+    }
+  | { readonly tag: "marks"; readonly id: number }
   | { readonly tag: "scan"; readonly id: number; readonly range: ScanRange }
   | { readonly tag: "seek"; readonly id: number; readonly query: SeekQuery }
   | { readonly tag: "retain"; readonly id: number; readonly limits: RetainLimits }
@@ -108,6 +118,7 @@ export type StorageFaultKind = "full" | "busy" | "corrupt" | "failed" | "lost"
 
 export type StorageValue =
   | Appended
+  | { readonly tag: "marks"; readonly marks: ReadonlyArray<WireMark> }
   | ScanResult
   | Sought
   | Retained

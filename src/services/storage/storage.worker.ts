@@ -72,7 +72,9 @@ const serve = ({ db, file, identities, lock, operations, settle, table }: Return
       case "append":
         file()
         settle()
-        return table.append(request.appends)
+        return table.append(request.appends, request.marks)
+      case "marks":
+        return { tag: "marks", marks: table.marks.list() }
       case "scan":
         return table.scan(request.range)
       case "seek":

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { levels } from "../../../src/services/events/Event.ts"
 import { lockStore, openStore, openStoreReadOnly, storeFile } from "../../../src/services/storage/openStore.ts"
 import { faultOf } from "../../../src/services/storage/sqliteFault.ts"
-import { EventTable, eventTableSchema } from "../../../src/services/storage/EventTable.ts"
+import { auditIndexSchema, EventTable, eventTableSchema } from "../../../src/services/storage/EventTable.ts"
 import { toScanRange, toWire } from "../../../src/services/storage/wire.ts"
 import { queryOf, runOf } from "../../harness/events.ts"
 import { temporaryFolder } from "../../harness/temporaryFolder.ts"
@@ -54,6 +54,26 @@ describe("openStore", () => {
     })
   )
 
+  it.effect("reads a store of the second format, which has no marks, and gives it some", () =>
+    Effect.gen(function* () {
+      const folder = yield* ofFormat1
+      const old = new DatabaseSync(storeFile(folder))
+      old.exec(`${auditIndexSchema} PRAGMA user_version = 2`)
+      old.close()
+      const reader = openStoreReadOnly(folder)
+      assert.deepInclude(new EventTable(reader).state(), { first: 1, last: 10, hidden: 2 })
+      reader.close()
+      const db = openStore(folder)
+      const table = new EventTable(db)
+      assert.deepStrictEqual(table.marks.list(), [])
+      assert.deepStrictEqual(table.append(toWire([runOf(["a"])]), [["journal:a", "1"]]).range, { first: 11, last: 11 })
+      db.close()
+      const again = openStore(folder)
+      assert.deepStrictEqual(new EventTable(again).marks.list(), [["journal:a", "1"]])
+      again.close()
+    })
+  )
+
   it.effect("makes a store that says what it is, and opens it again", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
@@ -62,7 +82,7 @@ describe("openStore", () => {
       const pragma = (name: string) => Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]
       assert.deepStrictEqual(
         [pragma("application_id"), pragma("user_version"), pragma("journal_mode"), pragma("synchronous")],
-        [0x73797361, 2, "wal", 2]
+        [0x73797361, 3, "wal", 2]
       )
       db.close()
     })
@@ -101,7 +121,7 @@ describe("openStore", () => {
       newer.close()
       assert.deepStrictEqual(
         faultWhen(() => openStore(folder)),
-        { kind: "corrupt", reason: "its format is 99, this systemapi knows formats up to 2" }
+        { kind: "corrupt", reason: "its format is 99, this systemapi knows formats up to 3" }
       )
     })
   )
