@@ -76,7 +76,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
   for (const listener of config.listeners) {
     const tls = listener.tls === undefined ? undefined : yield* listenerTls.of(listener.tls)
     const { apis, auth: providers, roles } = listener
-    const surface = { address: format(listener.address), providers, roles }
+    const surface = { address: format(listener.address), providers, roles, apis }
     // In one order, whatever the file's: of a path that two of them have, the last one's counts (`/health`).
     const routes = apiNames.flatMap((api) => (apis.includes(api) ? routesByApi[api] : []))
     const app = yield* traced(

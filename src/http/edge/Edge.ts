@@ -101,10 +101,10 @@ export const makeEdge = (options: EdgeOptions): App => {
         const allow = { allow: match.methods.join(", ") }
         return method === "OPTIONS"
           ? Effect.succeed(HttpServerResponse.empty({ status: 204, headers: allow }))
-          : Effect.fail(failure(405, `Method ${escapeControls(method)} is not allowed here`, allow))
+          : Effect.fail(notAllowed(method, allow))
       }
       case "none":
-        return Effect.fail(failure(404, "Not found"))
+        return Effect.fail(notFound)
     }
   }
 
@@ -170,15 +170,26 @@ export const makeEdge = (options: EdgeOptions): App => {
   }
 }
 
+/** Beside it, what the System Status Service says. */
+const notFound = new HttpFailure({ status: 404, message: "Not found", detail: "Not Found" })
+
+const notAllowed = (method: string, headers: { readonly allow: string }): HttpFailure =>
+  new HttpFailure({
+    status: 405,
+    message: `Method ${escapeControls(method)} is not allowed here`,
+    headers,
+    detail: "Method Not Allowed"
+  })
+
 const answerOf = (cause: Cause.Cause<HttpFailure>, call: Call): Effect.Effect<Response> => {
   const squashed = Cause.squash(cause)
-  if (squashed instanceof HttpFailure) return Effect.succeed(errorResponse(squashed, call.path))
+  if (squashed instanceof HttpFailure) return Effect.succeed(errorResponse(squashed, call.path, call.surface.apis))
   return Effect.as(
     Effect.annotateLogs(Effect.logError("a request failed unexpectedly", cause), {
       request_id: call.id,
       method: call.request.method,
       path: redactedPath(call.path)
     }),
-    errorResponse(failure(500, "Internal server error"), call.path)
+    errorResponse(failure(500, "Internal server error"), call.path, call.surface.apis)
   )
 }

@@ -1,6 +1,7 @@
 /** What a handler fails with to answer an error; becomes the body that clients of the API know (errorBody.ts). */
 import * as Data from "effect/Data"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { ApiName } from "../../services/identity/Principal.ts"
 import { errorBody } from "./errorBody.ts"
 
 export class HttpFailure extends Data.TaggedError("HttpFailure")<{
@@ -10,7 +11,7 @@ export class HttpFailure extends Data.TaggedError("HttpFailure")<{
   /** `VALIDATION_ERROR`: what is wrong, where the status does not say it. */
   readonly word?: string
   /** What is wrong, as the System Status Service tells it; where it is left out, the message. */
-  readonly detail?: object
+  readonly detail?: string | object
 }> {}
 
 export const failure = (
@@ -29,13 +30,14 @@ export const failure = (
 /** 400 for what was sent; the message names the member, and shows nothing of it that may be a secret. */
 export const invalid = (message: string): HttpFailure => failure(400, message, undefined, "VALIDATION_ERROR")
 
-/** As clients of what is at that path know errors. */
+/** As clients of what is at that path, on a listener that mounts these, know errors. */
 export const errorResponse = (
-  { detail, headers, message, status, word }: HttpFailure,
-  path: string
+  error: HttpFailure,
+  path: string,
+  apis?: ReadonlyArray<ApiName>
 ): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(`${JSON.stringify(errorBody(path, status, message, word, detail))}\n`, {
-    status,
+  HttpServerResponse.text(`${JSON.stringify(errorBody(path, error, apis))}\n`, {
+    status: error.status,
     contentType: "application/json",
-    ...(headers === undefined ? {} : { headers })
+    ...(error.headers === undefined ? {} : { headers: error.headers })
   })

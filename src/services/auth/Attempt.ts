@@ -1,5 +1,5 @@
 /** What is shown at one request by whoever asks, and what is decided about it. */
-import type { Principal, Provider } from "../identity/Principal.ts"
+import type { ApiName, Principal, Provider } from "../identity/Principal.ts"
 import type { Peer } from "./Peer.ts"
 
 /** The ways in that one listener offers. */
@@ -9,6 +9,8 @@ export interface Surface {
   readonly providers: ReadonlyArray<Provider>
   /** Of whoever comes in by `socket` or `none`. */
   readonly roles: ReadonlyArray<string>
+  /** What it mounts, where that decides in whose words it answers. */
+  readonly apis?: ReadonlyArray<ApiName>
 }
 
 export interface Attempt {
