@@ -43,7 +43,7 @@ import {
   reportLane,
   takeTurns
 } from "../services/commands/Lane.ts"
-import { type RunningCommand, Spawner } from "../services/commands/Spawner.ts"
+import { type CommandLost, type RunningCommand, Spawner } from "../services/commands/Spawner.ts"
 import * as Mailbox from "./kernel/Mailbox.ts"
 import { Supervisor } from "./kernel/Supervisor.ts"
 
@@ -132,6 +132,17 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
       )
     }
 
+    /** Its caller is answered, and its place is taken until its process has ended. */
+    const keepPlace = (job: Job, command: RunningCommand, lost: CommandLost) =>
+      Effect.gen(function* () {
+        if (Deferred.doneUnsafe(job.result, Effect.fail(lost))) totals.failed += 1
+        yield* Effect.logWarning(`${lost.message}; no other is started beside it`)
+        yield* command.exit
+        job.phase = "done"
+        yield* Effect.logInfo(`process ${lost.pid} has ended at last`)
+        yield* freed(job)
+      })
+
     const runJob = (job: Job) =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -152,7 +163,10 @@ export const layer: Layer.Layer<Executor, never, Supervisor | Spawner> = Layer.e
           const marking = yield* begun(job, command)
           const answerWith = (result: RunResult, lingers: boolean) =>
             Effect.andThen(Fiber.await(marking), answer(job, result, lingers))
-          yield* attend(command, request, { ending, stopping, answer: answerWith })
+          const attended = attend(command, request, { ending, stopping, answer: answerWith })
+          yield* request.keepsPlace === true
+            ? Effect.catch(attended, (lost) => keepPlace(job, command, lost))
+            : attended
         })
       ).pipe(
         Effect.onExit((exit) => {

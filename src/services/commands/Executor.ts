@@ -64,6 +64,11 @@ export interface RunRequest extends CommandSpec {
   readonly why?: string | undefined
   /** Run once the request is not refused, by who asked: it has its turn, or a place in the queue. */
   readonly onAdmitted?: Effect.Effect<void> | undefined
+  /**
+   * One that hangs in the kernel, so that not even KILL ends it, keeps its place until it has ended: no other of its name
+   * is started beside it. Whoever waits for it is told `CommandLost` as ever.
+   */
+  readonly keepsPlace?: boolean | undefined
   /** It is counted elsewhere how many wait: never refused with `ActionBusy`. */
   readonly unbounded?: boolean | undefined
   /** Run when its turn has come, ahead of its start; where this fails, or it is to end by then, it is not started. */

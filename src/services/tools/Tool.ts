@@ -19,7 +19,7 @@ export class ToolTimeout extends Schema.TaggedError<ToolTimeout>()("ToolTimeout"
   }
 }
 
-/** It is not installed. */
+/** It is not installed, or not to be run by the daemon's account. */
 export class ToolMissing extends Schema.TaggedError<ToolMissing>()("ToolMissing", { binary: Schema.String }) {
   override get message() {
     return `${this.binary} is not there`
@@ -83,6 +83,7 @@ export const runTool =
         concurrency,
         queueLength,
         onAbandon: "terminate",
+        keepsPlace: true,
         who: "daemon"
       })
       .pipe(
@@ -118,8 +119,8 @@ export const runToolWell =
 /** -1: a signal ended it. */
 export const exitCode = ({ exit }: Pick<RunResult, "exit">): number => (exit._tag === "Exited" ? exit.code : -1)
 
-/** What such tools need, and nothing that changes the form of their output. */
-const toolEnvironment = (): Readonly<Record<string, string>> => ({
+/** What such tools need, and nothing that changes the form or the language of their output. */
+export const toolEnvironment = (): Readonly<Record<string, string>> => ({
   PATH: process.env["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   LC_ALL: "C.UTF-8",
   SYSTEMD_COLORS: "0",
