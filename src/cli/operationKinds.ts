@@ -7,6 +7,7 @@ import { type OperationKind, OperationKinds } from "../services/operations/Opera
 import { OperationStore } from "../services/operations/OperationStore.ts"
 import { Inventory } from "../services/provisioning/Inventory.ts"
 import { makeProvisioningKinds } from "../services/provisioning/provisioningKinds.ts"
+import { makeUnitControlKind } from "../services/units/unitControl.ts"
 import { makeWorkflowKind } from "../services/workflows/workflowKind.ts"
 
 export const operationKinds = (environment: Readonly<Record<string, string | undefined>>) =>
@@ -18,6 +19,7 @@ export const operationKinds = (environment: Readonly<Record<string, string | und
       const store = yield* OperationStore
       const kinds: ReadonlyArray<OperationKind> = [
         yield* makeActionKind,
+        yield* makeUnitControlKind,
         ...makeProvisioningKinds({ config, environment, inventory, operations: store }),
         makeWorkflowKind({ config, inventory, store })
       ]

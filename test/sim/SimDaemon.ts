@@ -62,6 +62,7 @@ import { EventStorage } from "../../src/services/storage/EventStorage.ts"
 import type { IdentityStorage } from "../../src/services/storage/IdentityStorage.ts"
 import type { OperationsStorage } from "../../src/services/storage/OperationsStorage.ts"
 import type { Spawner } from "../../src/services/commands/Spawner.ts"
+import { Units } from "../../src/services/units/Units.ts"
 import { mockProcessLog, nobodyStored, shownListener } from "../harness/mocks.ts"
 import { type Setup, secretPath, uploadPaths } from "./Setup.ts"
 import type { Process } from "./World.ts"
@@ -191,7 +192,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   const commands = Layer.mergeAll(executor, Uploads.layer).pipe(Layer.provideMerge(log))
   const actions = FileUploads.layer.pipe(Layer.provideMerge(Actions.layer), Layer.provideMerge(commands))
   const work = Layer.merge(Operations.layerWith(Effect.succeed(OperationsRunner)), OperationsRetention.layer).pipe(
-    Layer.provide(operationKinds({})),
+    Layer.provide(Layer.provide(operationKinds({}), Units.layer)),
     Layer.provideMerge(actions)
   )
   const pipes = PipeReader.layerNoDeps(

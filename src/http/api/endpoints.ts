@@ -182,7 +182,9 @@ export const statusEndpoints = {
     serviceStatus: get("/services/:service/status", "units:read"),
     startService: post("/services/:service/start", "units:control:{service}", { rate: "run" }),
     stopService: post("/services/:service/stop", "units:control:{service}", { rate: "run" }),
-    restartService: post("/services/:service/restart", "units:control:{service}", { rate: "run" })
+    restartService: post("/services/:service/restart", "units:control:{service}", { rate: "run" }),
+    /** Where a listener that serves this API alone shows them too. */
+    serviceOperation: get("/services/:service/operations/:operation", "units:control:{service}")
   },
   logs: {
     serviceLogs: get("/services/:service/logs", "units:logs:{service}"),

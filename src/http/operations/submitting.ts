@@ -40,14 +40,18 @@ export const submit = (
 export const locationOf = (call: Call, id: string): string =>
   `${isVersioned(call.path) ? "/v1" : "/api/v1"}/operations/${id}`
 
-/** The same for who asks again with the same key, but for the field that says so. */
+/**
+ * The same for who asks again with the same key, but for the field that says so. An API without operations of its own says
+ * where else the operation is shown.
+ */
 export const accepted = (
   operations: Positions,
   call: Call,
-  { operation, replayed }: Submitted
+  { operation, replayed }: Submitted,
+  location: string = locationOf(call, operation.id)
 ): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.setHeaders(jsonResponse(operationEntry(operation, operations), 202), {
-    location: locationOf(call, operation.id),
+    location,
     ...replayedField(replayed)
   })
 

@@ -12,9 +12,12 @@ export const unitsMax = 256
 export const unitIdPattern = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$/u
 export const unitIdAllowed = "a letter or digit, then at most 127 of letters, digits, ., _, @ and -"
 
-/** systemd.unit(5), without `*`, `?` and `[`, which systemctl would take for a pattern, and without a leading dash. */
+/**
+ * systemd.unit(5), without `*`, `?` and `[`, which systemctl would take for a pattern, and without a leading dash. A template
+ * without its instance (`getty@.service`) is no unit: for one such name systemctl tells nothing of those behind it.
+ */
 const unitNamePattern =
-  /^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,240}\.(?:service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/u
+  /^(?![^@]*@\.[a-z]+$)[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]{0,240}\.(?:service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/u
 
 /** More of them for one unit would cost each line too much. */
 const redactMax = 32

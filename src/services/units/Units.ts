@@ -1,9 +1,15 @@
-/** The state of the configured systemd units: all of them by one question, shared by all who ask. */
+/**
+ * The state of the configured systemd units: all of them by one question, shared by all who ask (Probe.ts says how). Another
+ * set of units after a reload is asked for at once; until then what was known of those that stayed is shown as stale.
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Reading } from "../probes/Probe.ts"
-import type { ToolError } from "../tools/Tool.ts"
+import { Executor } from "../commands/Executor.ts"
+import { CurrentConfig } from "../config/CurrentConfig.ts"
+import { makeProbe, type Probe, type Reading } from "../probes/Probe.ts"
+import { type ToolError, ToolTimeout } from "../tools/Tool.ts"
+import { readUnits, systemctl } from "./readUnits.ts"
 
 /** As `systemctl show` writes them; null where it says nothing. */
 export interface UnitState {
@@ -27,16 +33,25 @@ export interface UnitState {
   readonly invocation_id: string | null
 }
 
-export type UnitReading = Reading<ReadonlyMap<string, UnitState>, ToolError>
+/** By id. */
+type States = ReadonlyMap<string, UnitState>
 
-export class Units extends Context.Service<
-  Units,
-  {
-    /** By id, of every configured unit. */
-    readonly read: Effect.Effect<UnitReading, ToolError>
-    /** As `read`, where nothing has to be asked. */
-    readonly peek: () => UnitReading | undefined
-  }
->()("systemapi/services/units/Units") {
-  static readonly layer = Layer.succeed(Units, { read: Effect.die(new Error("not built yet")), peek: () => undefined })
+export type UnitReading = Reading<States, ToolError>
+
+export class Units extends Context.Service<Units, Probe<States, ToolError>>()("systemapi/services/units/Units") {
+  static readonly layer = Layer.effect(
+    Units,
+    Effect.gen(function* () {
+      const config = yield* CurrentConfig
+      const executor = yield* Executor
+      const timeoutSeconds = () => config.get().status.command_timeout_seconds
+      return yield* makeProbe<States, ToolError>({
+        ask: Effect.suspend(() => readUnits(executor, config.get().units, timeoutSeconds())),
+        freshMs: () => config.get().status.units_fresh_ms,
+        deadlineMs: () => timeoutSeconds() * 1000,
+        late: new ToolTimeout({ command: systemctl }),
+        about: () => config.get().units
+      })
+    })
+  )
 }

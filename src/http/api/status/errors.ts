@@ -21,8 +21,11 @@ export const Forbidden = problem(
 export const NotFound = problem(404, "There is none of that id", Schema.String)
 export const Unprocessable = problem(
   422,
-  "A parameter of the query is out of its range",
-  Schema.Array(Schema.Struct({ loc: Schema.Array(Schema.String), msg: Schema.String, type: Schema.String }))
+  "A parameter of the query is out of its range; as a text: the Idempotency-Key was used with another request",
+  Schema.Union([
+    Schema.Array(Schema.Struct({ loc: Schema.Array(Schema.String), msg: Schema.String, type: Schema.String })),
+    Schema.String
+  ])
 )
 export const RateLimited = problem(429, "Too many requests; Retry-After says when", Schema.String)
 export const ToolFailed = problem(
@@ -32,8 +35,9 @@ export const ToolFailed = problem(
 )
 export const ToolMissing = problem(
   503,
-  "A tool is missing, or may not be used",
+  "A tool is missing, or may not be used; as a text: the part of the daemon that answers this is restarting",
   Schema.Union([
+    Schema.String,
     Schema.Struct({ error: Schema.Literal("missing_binary"), binary: Schema.String }),
     Schema.Struct({ error: Schema.Literal("journal_forbidden"), message: Schema.String })
   ])
@@ -43,6 +47,7 @@ export const ToolTimeout = problem(
   "A tool did not answer in time",
   Schema.Struct({ error: Schema.Literal("timeout"), command: Schema.String })
 )
+export const StoreIsFull = problem(507, "The store has no room; reads go on", Schema.String)
 
 /** Of whatever the edge answers before an endpoint is asked. */
 export const edgeErrors = [Unauthorized, Forbidden, RateLimited] as const
