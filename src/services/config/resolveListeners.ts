@@ -184,7 +184,8 @@ const ofStatus = ({ general, limits }: ListenersInput, status: StatusAddress): L
     tls: tlsOf(certificate, general.tls_min_version, clients),
     max_connections: limits.max_connections,
     socket_mode: parseMode(defaultSocketMode),
-    socket_group: undefined
+    socket_group: undefined,
+    force_no_auth: forceNoAuth || mtlsRequired
   }
 }
 
