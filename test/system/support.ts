@@ -45,6 +45,8 @@ export interface StartOptions {
   readonly umask?: string
   /** Shell commands that the daemon is started after: `ulimit -n 64`. */
   readonly after?: string
+  /** Descriptors of this process that it gets from 3 on, as a service manager passes sockets. */
+  readonly passed?: ReadonlyArray<number>
 }
 
 export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
@@ -110,12 +112,18 @@ const watch = (child: ChildProcess): Watched => {
 const spawnScoped = (
   command: string,
   args: ReadonlyArray<string>,
-  options: { readonly cwd: string; readonly env: Record<string, string>; readonly stdin?: string | Uint8Array }
+  options: {
+    readonly cwd: string
+    readonly env: Record<string, string>
+    readonly stdin?: string | Uint8Array
+    readonly passed?: ReadonlyArray<number>
+  }
 ): Effect.Effect<Watched, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const { cwd, env, stdin } = options
-      const child = spawn(command, args, { cwd, env, stdio: [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"] })
+      const { cwd, env, passed = [], stdin } = options
+      const stdio = [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe", ...passed] as const
+      const child = spawn(command, args, { cwd, env, stdio: [...stdio] })
       // A command may end without reading what it is given.
       child.stdin?.on("error", () => {})
       child.stdin?.end(stdin)
@@ -155,7 +163,8 @@ const prepare = Effect.fnUntraced(function* ({ after, args = [], config, env, um
 /** Returns once the daemon has said that it is ready. */
 export const start = Effect.fnUntraced(function* (options: StartOptions): Effect.fn.Return<Daemon, never, Scope.Scope> {
   const { env, folder, whole } = yield* prepare(options)
-  const watched = yield* spawnScoped(whole[0] ?? "", whole.slice(1), { cwd: folder, env })
+  const { passed = [] } = options
+  const watched = yield* spawnScoped(whole[0] ?? "", whole.slice(1), { cwd: folder, env, passed })
   const { child, said } = watched
   const says = (pattern: RegExp) =>
     waitFor(watched, () => pattern.exec(said()) ?? undefined, `it said ${String(pattern)}`)
@@ -191,12 +200,13 @@ export const execute = (
     readonly cwd?: string
     readonly env?: Readonly<Record<string, string>>
     readonly stdin?: string | Uint8Array
+    readonly passed?: ReadonlyArray<number>
   } = {}
 ): Effect.Effect<CommandResult> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { cwd = tmpdir(), env, stdin } = options
-      const whole = { cwd, env: environment(env), ...(stdin === undefined ? {} : { stdin }) }
+      const { cwd = tmpdir(), env, passed = [], stdin } = options
+      const whole = { cwd, env: environment(env), passed, ...(stdin === undefined ? {} : { stdin }) }
       const { ended, out, said } = yield* spawnScoped(command, args, whole)
       const result = yield* Deferred.await(ended)
       return { ...result, out: out(), err: said() }
@@ -208,10 +218,11 @@ export const run = (options: StartOptions & { readonly stdin?: string | Uint8Arr
   Effect.scoped(
     Effect.gen(function* () {
       const { env, folder, whole } = yield* prepare(options)
-      const { stdin } = options
+      const { passed = [], stdin } = options
       return yield* execute(whole[0] ?? "", whole.slice(1), {
         cwd: folder,
         env,
+        passed,
         ...(stdin === undefined ? {} : { stdin })
       })
     })
