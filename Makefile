@@ -6,6 +6,7 @@ SHELL  := /bin/sh
 MAKEFLAGS += --no-print-directory
 
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null)
+PACKAGING := $(shell find packaging scripts -type f 2>/dev/null) bin/systemapi systemapi-config.toml README.md CHANGELOG.md
 
 # npm itself runs with the machine's own Node: an installation replaces the project's one under its feet.
 WITH_NODE := PATH="$(CURDIR)/node_modules/.bin:$$PATH"
@@ -18,14 +19,16 @@ URL  = http://localhost:$(or $(PORT),3535)
 # Kills of `make crash` and `make crash-operations`.
 ROUNDS ?= 50
 
-.PHONY: help run test sim check build bench crash crash-operations format clean
+.PHONY: help run test test-guest sim check build package bench crash crash-operations format clean
 
 help:
 	@echo "make run      install, build and start the daemon on $(CONFIG)"
 	@echo "make test     install, build and run all tests"
 	@echo "make sim      replay a simulated fault run (SEED=7), or run many (SEEDS=1..5000)"
 	@echo "make check    types, Effect rules, lint, format, dead code"
+	@echo "make test-guest  the tests in a machine booted by systemd; as root, installs what that takes"
 	@echo "make build    dist/systemapi.js, which starts without node_modules"
+	@echo "make package  dist/systemapi_VERSION_ARCH.deb: the daemon as a service, with its own Node"
 	@echo "make bench    measure against bare servers (bench/README.md)"
 	@echo "make crash    kill -9 under load, ROUNDS=$(ROUNDS) times: nothing acknowledged is lost"
 	@echo "make crash-operations  the same for operations: none is lost, none runs twice"
@@ -47,6 +50,10 @@ run: dist/systemapi.js
 test: dist/systemapi.js
 	@$(WITH_NODE) vitest run
 
+test-guest: package
+	@$(WITH_NODE) node test/guest/harness/prepare.ts
+	@$(WITH_NODE) SYSTEMAPI_GUEST=required vitest run --project guest
+
 sim: node_modules/.stamp
 	@$(WITH_NODE) node test/sim/cli.ts $(or $(SEEDS),$(SEED))
 
@@ -55,6 +62,13 @@ check: node_modules/.stamp
 
 build: dist/systemapi.js
 	@:
+
+package: dist/.packaged
+	@:
+
+dist/.packaged: dist/systemapi.js $(PACKAGING)
+	@$(WITH_NODE) node scripts/package.ts
+	@touch $@
 
 bench: dist/systemapi.js
 	@$(WITH_NODE) node bench/main.ts

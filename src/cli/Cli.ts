@@ -136,7 +136,8 @@ interface ServeInput {
   readonly logLevel: string | undefined
 }
 
-const rootCommand = <E extends Failure, R>(handlers: Handlers<E, R>) => {
+/** As data: the help, man pages and completions are made of it. */
+export const rootCommand = <E extends Failure, R>(handlers: Handlers<E, R>) => {
   const handleServe = ({ cliPath, config, host, jwtSecret, listenAddr, logLevel, pipeFile, port }: ServeInput) =>
     handlers.serve({
       config,

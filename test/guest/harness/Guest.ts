@@ -37,6 +37,8 @@ export interface GuestShape {
   readonly inNetwork: (command: ReadonlyArray<string>) => Effect.Effect<CommandResult>
   /** This machine's curl in the guest's network; dies when there is no answer. */
   readonly curl: (...args: ReadonlyArray<string>) => Effect.Effect<Answer>
+  /** Where this machine finds a file or a socket of the guest. */
+  readonly path: (there: string) => string
   /** What `systemctl show` says of a unit. */
   readonly unit: (name: string) => Effect.Effect<Readonly<Record<string, string>>>
   /** All entries that `journalctl` has for these arguments, the oldest first. */
@@ -82,6 +84,7 @@ const shapeOf = ({ console, leader, reboot }: Effect.Success<ReturnType<typeof b
       const command = ["curl", "-sS", "-i", "--max-time", "50", ...args]
       return Effect.map(inNetwork(command), (ran) => parseAnswer(orDie(command, ran)))
     },
+    path: (there) => `/proc/${leader()}/root${there}`,
     unit: (name) =>
       Effect.map(must("systemctl", "show", "--no-pager", "--", name), (text) => {
         const pairs = text.split("\n").filter((line) => line.includes("="))

@@ -1,0 +1,38 @@
+/** Completions of bash, zsh and fish, made of the command line itself; files and fixed words are told to them by name. */
+import * as Completions from "effect/cli/Completions"
+
+/** What takes a file or a folder, by the name of the flag or argument. */
+const paths: Readonly<Record<string, "file" | "directory">> = {
+  config: "file",
+  "cli-path": "file",
+  "pipe-file": "file",
+  output: "file",
+  identity: "file",
+  FILE: "file",
+  store: "directory"
+}
+
+const choices: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "log-level": ["trace", "debug", "info", "warn", "error"]
+}
+
+const typed = <A extends Completions.FlagDescriptor | Completions.ArgumentDescriptor>(part: A): A => {
+  const path = paths[part.name]
+  const values = choices[part.name]
+  if (path !== undefined) return { ...part, type: { _tag: "Path", pathType: path } }
+  return values === undefined ? part : { ...part, type: { _tag: "Choice", values } }
+}
+
+const withTypes = (command: Completions.CommandDescriptor): Completions.CommandDescriptor => ({
+  ...command,
+  flags: command.flags.map(typed),
+  arguments: command.arguments.map(typed),
+  subcommands: command.subcommands.map(withTypes)
+})
+
+/** Without the lines on how to install it: it is. */
+const withoutAdvice = (script: string): string =>
+  script.replace(/^# Installation:\n(?:#.*\n)+/mu, "#\n").replaceAll(/^#\n(?:#\n)+/gmu, "#\n")
+
+export const completions = (shell: Completions.Shell, root: Completions.CommandDescriptor): string =>
+  withoutAdvice(Completions.generate(root.name, shell, withTypes(root)))
