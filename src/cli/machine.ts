@@ -10,11 +10,10 @@ import { Units } from "../services/units/Units.ts"
 /** What can be asked. */
 const state = Layer.mergeAll(
   Units.layer,
-  Journal.layer,
   Gpus.layer,
   DiskSpace.layer.pipe(Layer.provideMerge(Host.layer())),
   Power.layer
-)
+).pipe(Layer.provideMerge(Journal.layer))
 
 /** Needs the executor, the event log and the configuration. */
 export const machine = state

@@ -8,7 +8,10 @@ import type { ToolError } from "../../services/tools/Tool.ts"
 import type { SmiBody } from "../api/status/Gpus.ts"
 import { toolDetail } from "./failures.ts"
 
-export const smiBody = ({ detail, gpu }: SmiQuery, { ageMs, error, stale, value }: SmiReading): typeof SmiBody.Type => ({
+export const smiBody = (
+  { detail, gpu }: SmiQuery,
+  { ageMs, error, stale, value }: SmiReading
+): typeof SmiBody.Type => ({
   command: value.command,
   exit_code: value.exitCode,
   stdout: value.stdout,

@@ -42,7 +42,7 @@ const Reason = Schema.Struct({
   message: Schema.String
 }).annotate({ identifier: "GpuReason" })
 
-const count = Schema.NullOr(Schema.Number)
+const count = Schema.NullOr(Schema.Finite)
 const flag = Schema.NullOr(Schema.Boolean)
 const text = Schema.NullOr(Schema.String)
 
