@@ -34,7 +34,16 @@ export const journalFailure = (error: JournalError): HttpFailure => {
         detail: { error: "journal_forbidden", message: error.message }
       })
     case "JournalCursorUnknown":
-      return invalidParameter("cursor", error.message, "value_error", 410)
+      return invalidParameter("cursor", error.message, "value_error")
+    case "JournalPatternRefused":
+      return invalidParameter("grep", error.message, "value_error")
+    case "ToolBusy":
+      return new HttpFailure({
+        status: 503,
+        message: error.message,
+        headers: { "retry-after": String(error.retryAfterSeconds) },
+        detail: { error: "busy", command: error.name }
+      })
     default:
       return toolFailure(error)
   }

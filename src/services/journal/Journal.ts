@@ -1,9 +1,13 @@
 /** The journal of a unit: its newest entries, those between two cursors, and those that come. */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
+import { Executor } from "../commands/Executor.ts"
+import { CurrentConfig } from "../config/CurrentConfig.ts"
+import type { ToolBusy } from "../tools/PacedTool.ts"
 import type { ToolError } from "../tools/Tool.ts"
 
 /** The daemon may not read it. */
@@ -13,14 +17,23 @@ export class JournalForbidden extends Schema.TaggedError<JournalForbidden>()("Jo
   }
 }
 
-/** The cursor is none of this journal's, or what it named is gone. */
+/** It is no cursor. One whose entry is gone is none the less a place: what was behind it is behind it. */
 export class JournalCursorUnknown extends Schema.TaggedError<JournalCursorUnknown>()("JournalCursorUnknown", {}) {
   override get message() {
     return "the journal has no such cursor"
   }
 }
 
-export type JournalError = ToolError | JournalForbidden | JournalCursorUnknown
+/** What `grep` asks for cannot be had: it is no regular expression, or journalctl was built without them. */
+export class JournalPatternRefused extends Schema.TaggedError<JournalPatternRefused>()("JournalPatternRefused", {
+  why: Schema.String
+}) {
+  override get message() {
+    return this.why
+  }
+}
+
+export type JournalError = ToolError | ToolBusy | JournalForbidden | JournalCursorUnknown | JournalPatternRefused
 
 export interface JournalEntry {
   readonly cursor: string
@@ -30,7 +43,7 @@ export interface JournalEntry {
   readonly priority: number | null
   readonly identifier: string | null
   readonly pid: number | null
-  /** `k3s.service`; null for the kernel. */
+  /** `k3s.service`, also of what systemd says about it; null for the kernel. */
   readonly unit: string | null
   readonly hostname: string | null
   /** What is no UTF-8 is U+FFFD. */
@@ -38,11 +51,11 @@ export interface JournalEntry {
 }
 
 export interface JournalQuery {
-  /** Names of units; none: the kernel's entries. */
+  /** Names of units; none: the kernel's entries, of every boot. */
   readonly units: ReadonlyArray<string>
   /** UNIX time in milliseconds. */
   readonly since?: number | undefined
-  /** Entries behind this one. */
+  /** Entries behind this one; wins over `since`. */
   readonly after?: string | undefined
   /** Entries ahead of this one. */
   readonly before?: string | undefined
@@ -55,28 +68,47 @@ export interface JournalQuery {
 export interface JournalPage {
   /** Oldest first. */
   readonly entries: ReadonlyArray<JournalEntry>
-  /** Not all that was asked for: older ones were cut, in their whole length. */
+  /** Not all that was asked for: older ones were left out whole; with `after`, newer ones. */
   readonly truncated: boolean
+}
+
+export interface FollowQuery extends JournalQuery {
+  readonly lines?: number | undefined
+  /** The daemon's own reading has places of its own, which no caller can take. */
+  readonly own?: boolean | undefined
 }
 
 export class Journal extends Context.Service<
   Journal,
   {
-    /** The newest `lines` of what matches; with `after`, the oldest. At most `maxBytes` of messages: the newest are kept. */
+    /**
+     * The newest `lines` of what matches; with `after`, the oldest. At most `maxBytes` of messages, but one entry whatever
+     * its length: of those the newest are kept; with `after`, the oldest.
+     */
     readonly page: (
       query: JournalQuery & { readonly lines: number; readonly maxBytes: number }
     ) => Effect.Effect<JournalPage, JournalError>
     /**
-     * What is there (from `after` or `since` on; without either, the newest `lines`), and what comes. Reads no faster than
-     * its reader: one that is slow holds journalctl up, and nothing is lost or kept in memory.
+     * What is there (from `after` or `since` on; else the newest `lines`; without any, all), and what comes. Reads no faster
+     * than its reader: one that is slow holds journalctl up, and nothing is lost or kept in memory. It ends by failing only.
      */
-    readonly follow: (query: JournalQuery & { readonly lines?: number }) => Stream.Stream<JournalEntry, JournalError>
+    readonly follow: (query: FollowQuery) => Stream.Stream<JournalEntry, JournalError>
   }
 >()("systemapi/services/journal/Journal") {
-  static readonly layer = Layer.succeed(Journal, {
-    page: () => Effect.die(new Error("not built yet")),
-    follow: () => {
-      throw new Error("not built yet")
-    }
-  })
+  /** What asks journalctl is loaded when it is first asked. */
+  static readonly layer = Layer.effect(
+    Journal,
+    Effect.gen(function* () {
+      const executor = yield* Executor
+      const config = yield* CurrentConfig
+      const timeout = () => Duration.seconds(config.get().status.command_timeout_seconds)
+      const loaded = yield* Effect.cached(
+        Effect.promise(async () => (await import("./journalctl.ts")).makeJournalctl(executor, timeout))
+      )
+      return {
+        page: (query) => Effect.flatMap(loaded, ({ page }) => page(query)),
+        follow: (query) => Stream.unwrap(Effect.map(loaded, ({ follow }) => follow(query)))
+      }
+    })
+  )
 }

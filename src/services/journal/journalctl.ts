@@ -1,0 +1,197 @@
+/**
+ * The journal as journalctl tells it: pages, and following. Nothing of what it writes is kept but the entries in hand.
+ *
+ * Bounds: `pagesAtOnce` runs for pages and `pagesWaiting` more that wait, `followersAtOnce` that follow for callers and
+ * `ownAtOnce` for the daemon itself, each a process and one window (PacedWaits.ts); a page ends at its deadline. A reader
+ * that leaves ends its journalctl at once. What journalctl complains of decides what the error is; the text itself goes to
+ * nobody, but for what is wrong with a caller's own pattern.
+ */
+import * as Arr from "effect/Array"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Executor } from "../commands/Executor.ts"
+import type { OutputPart } from "../commands/OutputLog.ts"
+import { type PacedTool, readTool } from "../tools/PacedTool.ts"
+import { exitCode, ToolFailed, ToolTimeout } from "../tools/Tool.ts"
+import { decodeEntry } from "./decodeEntry.ts"
+import {
+  type FollowQuery,
+  JournalCursorUnknown,
+  type JournalEntry,
+  type JournalError,
+  JournalForbidden,
+  type JournalPage,
+  JournalPatternRefused,
+  type JournalQuery
+} from "./Journal.ts"
+import { followArguments, isCursor, pageArguments, timeOfCursor } from "./journalArguments.ts"
+import { JournalLines } from "./JournalLines.ts"
+
+/** Each is a processor's work for as long as it runs; journals are read beside what the machine is for. */
+const pagesAtOnce = 4
+const pagesWaiting = 64
+
+/** A process and some 0.6 MiB each. */
+const followersAtOnce = 64
+
+/** The event log, the watch of the units, the kernel's words about GPUs, and one that is being replaced. */
+const ownAtOnce = 4
+
+/** journalctl's complaints are a line or two. */
+const complaintLengthMax = 4096
+
+type PageQuery = JournalQuery & { readonly lines: number; readonly maxBytes: number }
+
+type Run = Pick<PacedTool, "argv" | "lane" | "timeout" | "concurrency" | "queueLength">
+
+export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeout: () => Duration.Duration) => {
+  /** The entries that come next, as many as have come; undefined: there are no more, and all was well. */
+  const open = (
+    units: ReadonlyArray<string>,
+    run: Run
+  ): Effect.Effect<Effect.Effect<ReadonlyArray<JournalEntry> | undefined, JournalError>, JournalError, Scope.Scope> =>
+    Effect.map(readTool(executor)({ name: "journalctl", who: "daemon", ...run }), ({ next, result }) => {
+      const lines = new JournalLines()
+      let complaint = ""
+      const entriesOf = (part: OutputPart): ReadonlyArray<JournalEntry> => {
+        const entries: Array<JournalEntry> = []
+        for (const { bytes, stream } of part.segments) {
+          if (stream === "stderr") {
+            complaint = (complaint + Buffer.from(bytes).toString()).slice(0, complaintLengthMax)
+            continue
+          }
+          for (const line of lines.push(bytes)) {
+            const entry = decodeEntry(line, units)
+            if (entry !== undefined) entries.push(entry)
+          }
+        }
+        part.free?.()
+        return entries
+      }
+      const end = Effect.flatMap(result, (ended) => {
+        const code = exitCode(ended)
+        // With a pattern that nothing matches it exits with 1, and has nothing to complain of.
+        const nothingFound = code === 1 && complaint === ""
+        return code === 0 || nothingFound
+          ? Effect.succeed(undefined)
+          : Effect.fail(new ToolFailed({ command: "journalctl", exit_code: code }))
+      })
+      return Effect.flatMap(next, (part) => {
+        if (part === undefined) return end
+        const entries = entriesOf(part)
+        const fault = complaint === "" ? undefined : faultOf(complaint)
+        return fault === undefined ? Effect.succeed(entries) : Effect.fail(fault)
+      })
+    })
+
+  const page = Effect.fnUntraced(function* (query: PageQuery): Effect.fn.Return<JournalPage, JournalError> {
+    yield* checkCursors(query)
+    const forward = query.after !== undefined
+    const taken = new Page(query)
+    const limit = timeout()
+    const run: Run = {
+      argv: pageArguments(query),
+      lane: "tool:journalctl",
+      timeout: limit,
+      concurrency: pagesAtOnce,
+      queueLength: pagesWaiting
+    }
+    const read = Effect.gen(function* () {
+      const next = yield* open(query.units, run)
+      while (!taken.done) {
+        const entries = yield* next
+        if (entries === undefined) return
+        for (const entry of entries) taken.offer(entry)
+      }
+    })
+    yield* Effect.timeoutOrElse(Effect.scoped(read), {
+      duration: limit,
+      orElse: () => Effect.fail(new ToolTimeout({ command: "journalctl" }))
+    })
+    return { entries: forward ? taken.entries : taken.entries.reverse(), truncated: taken.truncated }
+  })
+
+  const follow = (query: FollowQuery): Stream.Stream<JournalEntry, JournalError> => {
+    const own = query.own === true
+    const run: Run = {
+      argv: followArguments(query),
+      lane: own ? "tool:journalctl-own" : "tool:journalctl-follow",
+      concurrency: own ? ownAtOnce : followersAtOnce,
+      queueLength: 0
+    }
+    const pull = Effect.gen(function* () {
+      yield* checkCursors(query)
+      const next = yield* open(query.units, run)
+      const pulled: Effect.Effect<Arr.NonEmptyReadonlyArray<JournalEntry>, JournalError> = Effect.flatMap(
+        next,
+        (entries) => {
+          if (entries === undefined) return Effect.fail(new ToolFailed({ command: "journalctl", exit_code: 0 }))
+          return Arr.isReadonlyArrayNonEmpty(entries) ? Effect.succeed(entries) : pulled
+        }
+      )
+      return pulled
+    })
+    return Stream.scoped(Stream.fromPull(pull))
+  }
+
+  return { page, follow }
+}
+
+/** Takes entries in the order in which they come until it has what was asked for. */
+class Page {
+  readonly entries: Array<JournalEntry> = []
+  truncated = false
+  done = false
+  readonly #query: PageQuery
+  readonly #sinceUs: number
+  readonly #untilUs: number
+  #bytes = 0
+
+  constructor(query: PageQuery) {
+    this.#query = query
+    this.#sinceUs = (query.since ?? 0) * 1000
+    this.#untilUs = query.before === undefined ? Number.POSITIVE_INFINITY : timeOfCursor(query.before)
+    this.done = query.lines < 1
+  }
+
+  offer(entry: JournalEntry): void {
+    if (this.done) return
+    const { after, before, lines, maxBytes } = this.#query
+    // Beside a cursor journalctl takes no time and no other cursor.
+    if (entry.realtimeUs < this.#sinceUs) {
+      this.done = after === undefined
+      return
+    }
+    if (after !== undefined && (entry.cursor === before || entry.realtimeUs > this.#untilUs)) {
+      this.done = true
+      return
+    }
+    this.#bytes += Buffer.byteLength(entry.message)
+    if (this.#bytes > maxBytes && this.entries.length > 0) {
+      this.truncated = true
+      this.done = true
+      return
+    }
+    this.entries.push(entry)
+    this.done = this.entries.length >= lines
+  }
+}
+
+/** In English: it is run with LC_ALL=C.UTF-8. */
+const faultOf = (complaint: string): JournalError | undefined => {
+  if (/insufficient permissions|not seeing messages from other users/u.test(complaint)) return new JournalForbidden()
+  if (complaint.includes("seek to cursor")) return new JournalCursorUnknown()
+  const pattern = /^Bad pattern "[^\n]*": ([^\n]{1,256})/u.exec(complaint)?.[1]
+  if (pattern !== undefined) return new JournalPatternRefused({ why: `is not a regular expression (${pattern})` })
+  if (complaint.includes("without pattern matching")) {
+    return new JournalPatternRefused({ why: "journalctl was built without regular expressions" })
+  }
+  return undefined
+}
+
+const checkCursors = ({ after, before }: JournalQuery): Effect.Effect<void, JournalCursorUnknown> =>
+  [after, before].every((cursor) => cursor === undefined || isCursor(cursor))
+    ? Effect.void
+    : Effect.fail(new JournalCursorUnknown())
