@@ -74,6 +74,7 @@ export const readTool =
           concurrency,
           queueLength,
           onAbandon: "terminate",
+          keepsPlace: true,
           who,
           onStarted: ({ live }) => Effect.asVoid(Deferred.succeed(started, live))
         })
