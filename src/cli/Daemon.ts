@@ -14,6 +14,7 @@ import * as CommandExecutor from "../actors/CommandExecutor.ts"
 import * as ConfigReloader from "../actors/ConfigReloader.ts"
 import * as EventStore from "../actors/EventStore.ts"
 import * as IdentityKeeper from "../actors/IdentityKeeper.ts"
+import * as JournalReader from "../actors/JournalReader.ts"
 import { Supervisor } from "../actors/kernel/Supervisor.ts"
 import * as LifeRecorder from "../actors/LifeRecorder.ts"
 import * as Operations from "../actors/Operations.ts"
@@ -253,9 +254,13 @@ export const layer = (options: DaemonOptions) => {
     Layer.provideMerge(machine),
     Layer.provideMerge(work)
   )
-  const parts = Layer.mergeAll(pipes(config), retention(config), IdentityKeeper.layer, LifeRecorder.layer).pipe(
-    Layer.provideMerge(operations)
-  )
+  const parts = Layer.mergeAll(
+    pipes(config),
+    retention(config),
+    IdentityKeeper.layer,
+    JournalReader.layer,
+    LifeRecorder.layer
+  ).pipe(Layer.provideMerge(operations))
   return listeners(options).pipe(Layer.provideMerge(parts))
 }
 

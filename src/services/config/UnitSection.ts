@@ -19,6 +19,9 @@ export const unitIdAllowed = "a letter or digit, then at most 127 of letters, di
 const unitNamePattern =
   /^(?![^@]*@\.[a-z]+$)[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]{0,240}\.(?:service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/u
 
+/** Each has a journalctl of its own for as long as the daemon runs. */
+export const recordedMax = 32
+
 /** More of them for one unit would cost each line too much. */
 const redactMax = 32
 
@@ -52,7 +55,9 @@ export const UnitTable = Schema.Struct({
     { description: "What those with units:control:ID may do with it. Default: nothing." }
   ),
   watch: key(boolean, true, { description: "Record when it fails, restarts and recovers." }),
-  record: key(boolean, false, { description: "Record its journal in the event log, as source journal:ID." })
+  record: key(boolean, false, {
+    description: "Record its journal in the event log, as source journal:ID. Needs logs = true."
+  })
 }).annotate({ description: "A unit, and what may be done with it.", allowed: "a table with the key unit" })
 
 export type UnitTable = typeof UnitTable.Type

@@ -4,7 +4,15 @@ import type { UnitConfig } from "./Config.ts"
 import { decode } from "./decode.ts"
 import { type Problem, quote } from "./Problem.ts"
 import { type Entries, eachEntry } from "./resolveEntries.ts"
-import { defaultUnits, UnitEntry, unitIdAllowed, unitIdPattern, unitsMax, UnitTable } from "./UnitSection.ts"
+import {
+  defaultUnits,
+  recordedMax,
+  UnitEntry,
+  unitIdAllowed,
+  unitIdPattern,
+  unitsMax,
+  UnitTable
+} from "./UnitSection.ts"
 
 export const resolveUnits = (section: unknown): Entries<UnitConfig> => {
   const resolved = eachEntry("units", section ?? defaultUnits, unitIdPattern, unitIdAllowed, (id, value) =>
@@ -12,16 +20,22 @@ export const resolveUnits = (section: unknown): Entries<UnitConfig> => {
       Result.flatMap(
         typeof entry === "string" ? decode(UnitTable, { unit: entry }, []) : Result.succeed(entry),
         (table) => {
-          const faults = patternFaults(table)
+          const faults = [...patternFaults(table), ...recordFaults(table)]
           return faults.length > 0 ? Result.fail(faults) : Result.succeed(unit(id, table))
         }
       )
     )
   )
   const { size } = resolved.entries
-  if (size <= unitsMax) return resolved
-  const tooMany = { path: ["units"], text: `found ${size} units, allowed: at most ${unitsMax}` }
-  return { ...resolved, problems: [...resolved.problems, tooMany] }
+  const recorded = [...resolved.entries.values()].filter(({ record }) => record).length
+  const tooMany: Array<Problem> = []
+  if (size > unitsMax) tooMany.push({ path: ["units"], text: `found ${size} units, allowed: at most ${unitsMax}` })
+  if (recorded > recordedMax)
+    tooMany.push({
+      path: ["units"],
+      text: `found ${recorded} units with record = true, allowed: at most ${recordedMax}`
+    })
+  return tooMany.length === 0 ? resolved : { ...resolved, problems: [...resolved.problems, ...tooMany] }
 }
 
 const unit = (id: string, { control, ...table }: UnitTable): UnitConfig => ({
@@ -29,6 +43,10 @@ const unit = (id: string, { control, ...table }: UnitTable): UnitConfig => ({
   id,
   control: [...new Set(control)]
 })
+
+/** Whoever reads events would read what nobody may read of the journal. */
+const recordFaults = ({ logs, record }: UnitTable): ReadonlyArray<Problem> =>
+  record && !logs ? [{ path: ["record"], text: "found true, but logs = false lets nobody read its journal" }] : []
 
 const patternFaults = ({ redact }: UnitTable): ReadonlyArray<Problem> =>
   redact.flatMap((pattern, index) => {

@@ -55,6 +55,8 @@ export interface JournalQuery {
   readonly units: ReadonlyArray<string>
   /** UNIX time in milliseconds. */
   readonly since?: number | undefined
+  /** Of the machine's present boot alone. */
+  readonly thisBoot?: boolean | undefined
   /** Entries behind this one; wins over `since`. */
   readonly after?: string | undefined
   /** Entries ahead of this one. */
@@ -93,6 +95,14 @@ export class Journal extends Context.Service<
      * than its reader: one that is slow holds journalctl up, and nothing is lost or kept in memory. It ends by failing only.
      */
     readonly follow: (query: FollowQuery) => Stream.Stream<JournalEntry, JournalError>
+    /**
+     * The cursor of the newest entry; with `at`, of the entry that it names or, where that is gone, of the next one.
+     * Undefined: there is none.
+     */
+    readonly cursor: (query: {
+      readonly units: ReadonlyArray<string>
+      readonly at?: string | undefined
+    }) => Effect.Effect<string | undefined, JournalError>
   }
 >()("systemapi/services/journal/Journal") {
   /** What asks journalctl is loaded when it is first asked. */
@@ -107,6 +117,7 @@ export class Journal extends Context.Service<
       )
       return {
         page: (query) => Effect.flatMap(loaded, ({ page }) => page(query)),
+        cursor: (query) => Effect.flatMap(loaded, ({ cursor }) => cursor(query)),
         follow: (query) => Stream.unwrap(Effect.map(loaded, ({ follow }) => follow(query)))
       }
     })

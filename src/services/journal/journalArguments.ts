@@ -28,13 +28,14 @@ const fields = [
 type Argv = readonly [string, ...Array<string>]
 
 const argumentsOf = (query: JournalQuery, rest: ReadonlyArray<string>): Argv => {
-  const { grep, priority, since, units } = query
+  const { grep, priority, since, thisBoot, units } = query
   return [
     "journalctl",
     "--no-pager",
     "--all",
     "--output=json",
     `--output-fields=${fields.join(",")}`,
+    ...(thisBoot === true ? ["--boot"] : []),
     ...(since === undefined ? [] : [`--since=@${(since / 1000).toFixed(3)}`]),
     ...(priority === undefined ? [] : [`--priority=${priority}`]),
     ...(grep === undefined ? [] : [`--grep=${grep}`]),
@@ -53,6 +54,10 @@ export const pageArguments = (query: JournalQuery & { readonly lines: number }):
   const atMost = grep === undefined ? [`--lines=${lines}`] : []
   return argumentsOf({ ...query, since: undefined }, [`--after-cursor=${after}`, ...atMost])
 }
+
+/** The newest entry, or the one at a cursor. */
+export const cursorArguments = (units: ReadonlyArray<string>, at: string | undefined): Argv =>
+  argumentsOf({ units }, [...(at === undefined ? [] : [`--cursor=${at}`]), "--lines=1"])
 
 export const followArguments = (query: JournalQuery & { readonly lines?: number | undefined }): Argv => {
   const { after, lines, since } = query

@@ -13,11 +13,13 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Executor } from "../commands/Executor.ts"
 import type { OutputPart } from "../commands/OutputLog.ts"
+import { recordedMax } from "../config/UnitSection.ts"
 import { type PacedTool, readTool } from "../tools/PacedTool.ts"
 import { exitCode, ToolFailed, ToolTimeout } from "../tools/Tool.ts"
 import { decodeEntry } from "./decodeEntry.ts"
 import {
   type FollowQuery,
+  type Journal,
   JournalCursorUnknown,
   type JournalEntry,
   type JournalError,
@@ -26,7 +28,7 @@ import {
   JournalPatternRefused,
   type JournalQuery
 } from "./Journal.ts"
-import { followArguments, isCursor, pageArguments, timeOfCursor } from "./journalArguments.ts"
+import { cursorArguments, followArguments, isCursor, pageArguments, timeOfCursor } from "./journalArguments.ts"
 import { JournalLines } from "./JournalLines.ts"
 
 /** Each is a processor's work for as long as it runs; journals are read beside what the machine is for. */
@@ -36,8 +38,8 @@ const pagesWaiting = 64
 /** A process and some 0.6 MiB each. */
 const followersAtOnce = 64
 
-/** The event log, the watch of the units, the kernel's words about GPUs, and one that is being replaced. */
-const ownAtOnce = 4
+/** Every unit that is recorded, the kernel's words about GPUs, and some that are being replaced. */
+const ownAtOnce = recordedMax + 8
 
 /** journalctl's complaints are a line or two. */
 const complaintLengthMax = 4096
@@ -86,30 +88,56 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
       })
     })
 
-  const page = Effect.fnUntraced(function* (query: PageQuery): Effect.fn.Return<JournalPage, JournalError> {
-    yield* checkCursors(query)
-    const forward = query.after !== undefined
-    const taken = new Page(query)
+  /** Reads entries until `take` has enough, within the deadline. */
+  const readPage = Effect.fnUntraced(function* (
+    units: ReadonlyArray<string>,
+    argv: Run["argv"],
+    take: (entries: ReadonlyArray<JournalEntry>) => boolean
+  ) {
     const limit = timeout()
     const run: Run = {
-      argv: pageArguments(query),
+      argv,
       lane: "tool:journalctl",
       timeout: limit,
       concurrency: pagesAtOnce,
       queueLength: pagesWaiting
     }
     const read = Effect.gen(function* () {
-      const next = yield* open(query.units, run)
-      while (!taken.done) {
+      const next = yield* open(units, run)
+      for (let more = true; more;) {
         const entries = yield* next
-        if (entries === undefined) return
-        for (const entry of entries) taken.offer(entry)
+        more = entries !== undefined && take(entries)
       }
     })
     yield* Effect.timeoutOrElse(Effect.scoped(read), {
       duration: limit,
       orElse: () => Effect.fail(new ToolTimeout({ command: "journalctl" }))
     })
+  })
+
+  const cursor = Effect.fnUntraced(function* ({
+    at,
+    units
+  }: Parameters<Journal["Service"]["cursor"]>[0]): Effect.fn.Return<string | undefined, JournalError> {
+    yield* checkCursors({ units, after: at })
+    let found: string | undefined
+    yield* readPage(units, cursorArguments(units, at), (entries) => {
+      found ??= entries[0]?.cursor
+      return found === undefined
+    })
+    return found
+  })
+
+  const page = Effect.fnUntraced(function* (query: PageQuery): Effect.fn.Return<JournalPage, JournalError> {
+    yield* checkCursors(query)
+    const forward = query.after !== undefined
+    const taken = new Page(query)
+    if (!taken.done) {
+      yield* readPage(query.units, pageArguments(query), (entries) => {
+        for (const entry of entries) taken.offer(entry)
+        return !taken.done
+      })
+    }
     return { entries: forward ? taken.entries : taken.entries.reverse(), truncated: taken.truncated }
   })
 
@@ -136,7 +164,7 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
     return Stream.scoped(Stream.fromPull(pull))
   }
 
-  return { page, follow }
+  return { page, cursor, follow }
 }
 
 /** Takes entries in the order in which they come until it has what was asked for. */
