@@ -1,13 +1,28 @@
-/** To be written. */
+/**
+ * The machine as a whole, and whether the daemon is there. Health is what it is for the Provisioning API: a daemon that cannot
+ * store events records nothing and starts nothing, and is answered 503; it asks nobody who might not answer.
+ */
 import * as Effect from "effect/Effect"
 import type { statusEndpoints } from "../api/endpoints.ts"
-import { failure } from "../edge/HttpFailure.ts"
-import type { Handler, Handlers } from "../edge/routes.ts"
+import type { HealthAnswer, UnhealthyAnswer } from "../api/status/Overview.ts"
+import { jsonResponse } from "../edge/jsonResponse.ts"
+import type { Handlers } from "../edge/routes.ts"
+import { makeOverview, type OverviewServices } from "./overview.ts"
 import type { StatusServices } from "./statusRoutes.ts"
 
-const notYet: Handler = () => Effect.fail(failure(501, "not built yet"))
+type Services = OverviewServices &
+  Pick<StatusServices, "instance"> & { readonly log: Pick<StatusServices["log"], "degraded"> }
 
-export const makeOverviewHandlers: (services: StatusServices) => Handlers<typeof statusEndpoints.overview> = () => ({
-  health: notYet,
-  overview: notYet
-})
+export const makeOverviewHandlers = (services: Services): Handlers<typeof statusEndpoints.overview> => {
+  const { instance, log } = services
+  return {
+    health: () =>
+      Effect.map(instance.uptimeSeconds, (uptime_seconds) => {
+        const rest = { version: instance.version, uptime_seconds }
+        return log.degraded() === undefined
+          ? jsonResponse({ status: "ok", ...rest } satisfies typeof HealthAnswer.Type)
+          : jsonResponse({ status: "unhealthy", ...rest } satisfies typeof UnhealthyAnswer.Type, 503)
+      }),
+    overview: makeOverview(services)
+  }
+}

@@ -32,16 +32,15 @@ export const pathFiles: PathFiles = {
 }
 
 /** The folder's canonical name. */
-export const allowedFolder = (
+export const allowedFolder = Effect.fnUntraced(function* (
   roots: ReadonlyArray<string>,
   asked: string,
   files: PathFiles = pathFiles
-): Effect.Effect<string, PathRefused> =>
-  Effect.flatMap(
-    Effect.promise(() => decide(roots, asked, files)),
-    (decided) =>
-      typeof decided === "string" ? Effect.succeed(decided) : Effect.fail(new PathRefused({ why: decided.why }))
-  )
+) {
+  const decided = yield* Effect.promise(() => decide(roots, asked, files))
+  if (typeof decided === "string") return decided
+  return yield* new PathRefused(decided)
+})
 
 type Refused = Pick<PathRefused, "why">
 

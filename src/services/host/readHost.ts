@@ -2,7 +2,7 @@
  * Looks at everything that is told of the host. Nothing here fails or waits for long: each file is read on its own, and what
  * cannot be read is null. How busy the processors were is the difference of two looks: the caller keeps the earlier one.
  */
-import { arch, hostname, networkInterfaces, release, type as systemName, version } from "node:os"
+import { hostname, machine, networkInterfaces, release, type as systemName, version } from "node:os"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { interfacesMax, isDisk, parseDiskStats, parseNetDev } from "./deviceFiles.ts"
@@ -85,7 +85,7 @@ export const readHost = Effect.fnUntraced(function* (
   const { memory, swap } = parseMeminfo(meminfo)
   const state: HostState = {
     hostname: hostname(),
-    kernel: { name: systemName(), release: release(), version: version(), architecture: arch() },
+    kernel: { name: systemName(), release: release(), version: version(), architecture: machine() },
     os: parseOsRelease(release1) ?? parseOsRelease(release2),
     boot: {
       id: /^[0-9a-f-]{36}$/u.exec(bootId.trim())?.[0] ?? null,

@@ -10,7 +10,7 @@ const { host } = statusEndpoints
 
 const count = Schema.Int
 const text = Schema.NullOr(Schema.String)
-const share = Schema.Number.annotate({ description: "In percent" })
+const share = Schema.Finite.annotate({ description: "In percent" })
 const perhaps = Schema.NullOr(share)
 
 const CpuEntry = Schema.Struct({
@@ -37,9 +37,9 @@ const MemoryEntry = Schema.Struct({
 const SwapEntry = Schema.Struct({ total_bytes: count, used_bytes: count, free_bytes: count })
 
 const LoadEntry = Schema.Struct({
-  one: Schema.Number,
-  five: Schema.Number,
-  fifteen: Schema.Number,
+  one: Schema.Finite,
+  five: Schema.Finite,
+  fifteen: Schema.Finite,
   running: Schema.NullOr(count),
   total: Schema.NullOr(count).annotate({ description: "Processes and their threads" })
 })
@@ -104,7 +104,7 @@ export const HostAnswer = Schema.Struct({
   boot: Schema.Struct({
     id: text.annotate({ description: "Another one with each boot" }),
     time: text.annotate({ description: "RFC 3339 UTC" }),
-    uptime_seconds: Schema.NullOr(Schema.Number)
+    uptime_seconds: Schema.NullOr(Schema.Finite)
   }),
   machine: Schema.Struct({
     vendor: text,
