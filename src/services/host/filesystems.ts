@@ -1,7 +1,7 @@
 /**
  * How full the file systems are. A server that is gone lets statfs(2) wait for ever, in one of the few threads of the pool:
  * each file system is asked by itself with a deadline, one after the other and those of the network last; one that does not
- * answer is left out and not asked again until it has, and no more than `hangingMax` of the threads are ever lost.
+ * answer is left out and not asked again until it has, and no more than `hangingMax` of the threads are ever lost to servers.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -15,6 +15,9 @@ import { percent } from "./procFiles.ts"
 /** Of the four threads of Node's pool, through which all files are read and written. */
 export const hangingMax = 2
 
+/** A disk may have one more: it answers, but for one that is broken. */
+const hangingMaxOfAll = hangingMax + 1
+
 /** A disk answers within microseconds, a server within some milliseconds. */
 export const spaceDeadlineMs = 250
 
@@ -27,9 +30,11 @@ export const makeSpaces = Effect.fnUntraced(function* (files: Pick<HostFiles, "s
   const inFlight = new Set<string>()
   const oneAfterTheOther = Semaphore.makeUnsafe(1).withPermits(1)
 
-  const spaceOf = (target: string): Effect.Effect<Space | undefined> =>
+  const spaceOf = (mount: Mount): Effect.Effect<Space | undefined> =>
     Effect.suspend(() => {
-      if (inFlight.has(target) || inFlight.size >= hangingMax) return Effect.undefined
+      const { target } = mount
+      const most = isRemote(mount) ? hangingMax : hangingMaxOfAll
+      if (inFlight.has(target) || inFlight.size >= most) return Effect.undefined
       inFlight.add(target)
       const asked = Effect.ensuring(
         files.space(target),
@@ -45,7 +50,7 @@ export const makeSpaces = Effect.fnUntraced(function* (files: Pick<HostFiles, "s
     Effect.map(
       oneAfterTheOther(
         Effect.forEach(nearestFirst(mounts).slice(0, filesystemsMax), (mount) =>
-          Effect.map(spaceOf(mount.target), (space) => (space === undefined ? [] : filesystemOf(mount, space)))
+          Effect.map(spaceOf(mount), (space) => (space === undefined ? [] : filesystemOf(mount, space)))
         )
       ),
       (found) => found.flat().sort((a, b) => (a.target < b.target ? -1 : 1))
