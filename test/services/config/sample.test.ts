@@ -56,7 +56,19 @@ const examples = new Set([
   "logging.level",
   "logging.json_format",
   "provisioning.driver",
-  "provisioning.templates"
+  "provisioning.templates",
+  "status.listen_addr",
+  "status.tls_cert_path",
+  "status.tls_key_path",
+  "status.client_ca_path",
+  "status.mtls_required",
+  "status.command_timeout_seconds",
+  "status.max_output_bytes",
+  "status.log_lines_default",
+  "status.log_lines_max",
+  "status.log_window_max_minutes",
+  "gpus.detail_max_output_bytes",
+  "disk.roots"
 ])
 
 /** Tables whose keys are names of the writer's own, or that stand in for a value. */
@@ -84,7 +96,7 @@ const everyKey = (shape: Shape, value: unknown, prefix: ReadonlyArray<string> = 
 const keysIn = (value: unknown, prefix: ReadonlyArray<string> = []): ReadonlyArray<string> => {
   if (Array.isArray(value) && value.some(isTable)) return value.flatMap((element) => keysIn(element, prefix))
   if (!isTable(value) || whole.has(prefix.at(-1) ?? "")) return [prefix.join(".")]
-  const named = prefix.length === 1 && ["actions", "file_uploads", "roles", "workflows"].includes(prefix[0] ?? "")
+  const named = prefix.length === 1 && ["actions", "file_uploads", "roles", "units", "workflows"].includes(prefix[0] ?? "")
   return Object.entries(value).flatMap(([name, child]) => keysIn(child, [...prefix, named ? "*" : name]))
 }
 
@@ -127,10 +139,21 @@ describe("the sample configuration", () => {
             { ca_path: "client-ca.pem", crl_path: "client-crl.pem", required: false }
           ],
           [["socket"], ["operator"], undefined, undefined],
-          [["bearer"], ["admin"], "1.2", undefined]
+          [["bearer"], ["admin"], "1.2", undefined],
+          [
+            ["basic", "bearer", "certificate", "none"],
+            ["status"],
+            "1.2",
+            { ca_path: "client-ca.pem", crl_path: undefined, required: false }
+          ]
         ]
       )
       assert.deepStrictEqual([...config.roles.keys()], ["deployer"])
+      assert.deepStrictEqual(
+        [...config.units.values()].map(({ control, id, redact, unit }) => [id, unit, redact, control]),
+        [["web", "web.service", ["password=[^ ]+"], ["restart"]]]
+      )
+      assert.deepStrictEqual(config.disk.roots, ["/var", "/home"])
       assert.deepStrictEqual(
         config.workflows.get("web_create")?.steps.map(({ name, needs }) => [name, needs]),
         [
@@ -161,7 +184,7 @@ describe("the sample configuration", () => {
       const document = Result.getOrThrow(Toml.parse(uncomment(text)))
       const set = Result.getOrThrow(Toml.parse(text))
       const wrong: Array<string> = []
-      const named = ["actions", "file_uploads", "roles", "certificates", "workflows"]
+      const named = ["actions", "file_uploads", "roles", "certificates", "units", "workflows"]
       for (const section of Object.keys(document).filter((name) => !named.includes(name))) {
         const table = Array.isArray(document[section]) ? Object.assign({}, ...document[section]) : document[section]
         const shape = childOf(shapeOf(ConfigDocument), {}, section)
@@ -175,6 +198,16 @@ describe("the sample configuration", () => {
         }
       }
       assert.deepStrictEqual(wrong, [])
+    })
+  )
+})
+
+describe("what the environment moves", () => {
+  it.live("is shown with what counts without it", () =>
+    Effect.gen(function* () {
+      const { config: shown } = yield* loadText(uncomment(yield* sample))
+      const { config: plain } = yield* loadText("")
+      assert.deepStrictEqual([shown.status, shown.gpus], [plain.status, plain.gpus])
     })
   )
 })
