@@ -96,7 +96,8 @@ const everyKey = (shape: Shape, value: unknown, prefix: ReadonlyArray<string> = 
 const keysIn = (value: unknown, prefix: ReadonlyArray<string> = []): ReadonlyArray<string> => {
   if (Array.isArray(value) && value.some(isTable)) return value.flatMap((element) => keysIn(element, prefix))
   if (!isTable(value) || whole.has(prefix.at(-1) ?? "")) return [prefix.join(".")]
-  const named = prefix.length === 1 && ["actions", "file_uploads", "roles", "units", "workflows"].includes(prefix[0] ?? "")
+  const named =
+    prefix.length === 1 && ["actions", "file_uploads", "roles", "units", "workflows"].includes(prefix[0] ?? "")
   return Object.entries(value).flatMap(([name, child]) => keysIn(child, [...prefix, named ? "*" : name]))
 }
 
