@@ -20,7 +20,11 @@ import { smiBody, smiErrorBody } from "./smiBody.ts"
 import type { StatusServices } from "./statusRoutes.ts"
 import { isoMicros } from "./times.ts"
 
-export type OverviewServices = Pick<StatusServices, "clock" | "config" | "gpus" | "units">
+export interface OverviewServices extends Pick<StatusServices, "clock"> {
+  readonly config: Pick<StatusServices["config"], "get">
+  readonly gpus: Pick<StatusServices["gpus"], "smi" | "peekSmi">
+  readonly units: Pick<StatusServices["units"], "read" | "peek">
+}
 
 /** What the original asks for. */
 const query: SmiQuery = { detail: false, gpu: "all" }

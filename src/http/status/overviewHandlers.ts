@@ -10,10 +10,12 @@ import type { Handlers } from "../edge/routes.ts"
 import { makeOverview, type OverviewServices } from "./overview.ts"
 import type { StatusServices } from "./statusRoutes.ts"
 
-type Services = OverviewServices &
-  Pick<StatusServices, "instance"> & { readonly log: Pick<StatusServices["log"], "degraded"> }
+export interface OverviewHandlerServices extends OverviewServices {
+  readonly instance: Pick<StatusServices["instance"], "version" | "uptimeSeconds">
+  readonly log: Pick<StatusServices["log"], "degraded">
+}
 
-export const makeOverviewHandlers = (services: Services): Handlers<typeof statusEndpoints.overview> => {
+export const makeOverviewHandlers = (services: OverviewHandlerServices): Handlers<typeof statusEndpoints.overview> => {
   const { instance, log } = services
   return {
     health: () =>

@@ -92,4 +92,3 @@ export const overviewEdge = (handlers: Handlers<typeof statusEndpoints.overview>
 
 export const hostEdge = (handlers: Handlers<typeof statusEndpoints.host>, options: Partial<Options> = {}) =>
   edgeOf(bind(statusEndpoints.host, handlers), options)
-

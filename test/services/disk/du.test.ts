@@ -31,10 +31,11 @@ describe("the question", () => {
 })
 
 describe("the answer", () => {
+  const ended = (...lines: ReadonlyArray<string>) => lines.map((line) => `${line}\0`).join("")
   const whole = (head: string) => ({ head, tail: "", truncated: false })
 
   it("has any name, but for busybox's newlines", () => {
-    assert.deepStrictEqual(parseDu("gnu", whole("4096\t/srv/a\nb\0008192\t/srv/\t\uFFFD\0")), [
+    assert.deepStrictEqual(parseDu("gnu", whole(ended("4096\t/srv/a\nb", "8192\t/srv/\t\uFFFD"))), [
       { path: "/srv/a\nb", bytes: 4096 },
       { path: "/srv/\t\uFFFD", bytes: 8192 }
     ])
@@ -45,7 +46,7 @@ describe("the answer", () => {
   })
 
   it("is whole lines alone where it was cut", () => {
-    const cut = { head: "1\t/srv/a\0002\t/srv/bb", tail: "b/c\0003\t/srv/c\0009\t/srv\0", truncated: true }
+    const cut = { head: `${ended("1\t/srv/a")}2\t/srv/bb`, tail: ended("b/c", "3\t/srv/c", "9\t/srv"), truncated: true }
     assert.deepStrictEqual(
       parseDu("gnu", cut).map(({ path }) => path),
       ["/srv/a", "/srv/c", "/srv"]
@@ -53,7 +54,7 @@ describe("the answer", () => {
   })
 
   it("is nothing where du wrote nothing of the kind", () => {
-    assert.deepStrictEqual(parseDu("gnu", whole("du: x\0\0-1\t/a\0x\t/b\0001 /c\0001\trelative\0")), [])
+    assert.deepStrictEqual(parseDu("gnu", whole(ended("du: x", "", "-1\t/a", "x\t/b", "1 /c", "1\trelative"))), [])
   })
 })
 
