@@ -1,6 +1,7 @@
 /** The state of the machine: what is asked of its tools, and the actors that watch it. */
 import * as Layer from "effect/Layer"
 import { DiskSpace } from "../services/disk/DiskSpace.ts"
+import * as UnitWatch from "../actors/UnitWatch.ts"
 import { Gpus } from "../services/gpus/Gpus.ts"
 import { Host } from "../services/host/Host.ts"
 import { Power } from "../services/host/Power.ts"
@@ -16,4 +17,4 @@ const state = Layer.mergeAll(
 ).pipe(Layer.provideMerge(Journal.layer))
 
 /** Needs the executor, the event log and the configuration. */
-export const machine = state
+export const machine = UnitWatch.layer.pipe(Layer.provideMerge(state))
