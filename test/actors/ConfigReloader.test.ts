@@ -12,6 +12,7 @@ import { hangUps } from "../../src/services/config/hangUps.ts"
 import { load } from "../../src/services/config/ConfigFile.ts"
 import { CurrentConfig } from "../../src/services/config/CurrentConfig.ts"
 import type { LogSettings } from "../../src/services/log/ProcessLog.ts"
+import { ServiceManager } from "../../src/services/systemd/ServiceManager.ts"
 import { mockEventLog, mockProcessLog } from "../harness/mocks.ts"
 import { temporaryFolder } from "../harness/temporaryFolder.ts"
 
@@ -35,11 +36,20 @@ const start = Effect.fnUntraced(function* (
   const { config } = yield* load(path, {})
   const recorded = yield* Queue.unbounded<readonly [string, string | undefined]>()
   const configured: Array<LogSettings> = []
+  const told = yield* Queue.unbounded<string>()
   const services = Layer.mergeAll(
     CurrentConfig.layer(config),
     Supervisor.layer,
     mockEventLog({
       record: (message, options) => Effect.asVoid(Queue.offer(recorded, [message, options?.level] as const))
+    }),
+    Layer.succeed(ServiceManager, {
+      listens: true,
+      tell: (...assignments) =>
+        Queue.offerAll(
+          told,
+          assignments.map(([name]) => name)
+        )
     }),
     mockProcessLog({ configure: (settings) => Effect.sync(() => void configured.push(settings)) }),
     Layer.mock(BasicSecret, {
@@ -52,7 +62,7 @@ const start = Effect.fnUntraced(function* (
   const layer = ConfigReloader.layer({ path, env: {}, flags: {}, alsoReload: [faults.other ?? Effect.void], signals })
   const context = yield* Layer.build(Layer.provideMerge(layer, services))
   const { get } = yield* Effect.provideContext(CurrentConfig, context)
-  return { path, write, get, configured, recorded: Queue.take(recorded), left: Queue.size(recorded) }
+  return { path, write, get, configured, told, recorded: Queue.take(recorded), left: Queue.size(recorded) }
 })
 
 /** As the system delivers it, without a system in between. */
@@ -72,6 +82,21 @@ describe("SIGHUP", () => {
       assert.isUndefined(level)
       assert.deepStrictEqual([...get().actions.keys()], ["new_one"])
       assert.deepStrictEqual(configured, [{ json: true, level: "Info" }])
+    })
+  )
+
+  it.live("is told to the service manager from its beginning to its end, whatever becomes of it", () =>
+    Effect.gen(function* () {
+      const { told, write } = yield* start()
+      const reload = ["RELOADING", "MONOTONIC_USEC", "READY"]
+      yield* hangUp
+      assert.deepStrictEqual(yield* Queue.takeN(told, 3), reload)
+      yield* write("[general")
+      yield* hangUp
+      assert.deepStrictEqual(yield* Queue.takeN(told, 3), reload)
+      const dying = yield* start({ other: Effect.die("a bug") })
+      yield* hangUp
+      assert.deepStrictEqual(yield* Queue.takeN(dying.told, 3), reload)
     })
   )
 

@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as References from "effect/References"
 import * as TestClock from "effect/testing/TestClock"
 import { endlessLimits } from "../../src/actors/kernel/Child.ts"
 import * as Mailbox from "../../src/actors/kernel/Mailbox.ts"
@@ -14,16 +15,20 @@ import * as Watchdog from "../../src/actors/Watchdog.ts"
 import { Metrics } from "../../src/services/metrics/Metrics.ts"
 import { EventStorage, StorageFailed } from "../../src/services/storage/EventStorage.ts"
 import { ServiceManager } from "../../src/services/systemd/ServiceManager.ts"
+import { makeKillable, ways } from "../harness/killable.ts"
 
 const period = Duration.seconds(30)
 const bounds = { first: 1, last: 0, removedThrough: 0, hidden: 0, bytes: 0 }
 
 /** The watchdog beside a supervisor of actors of the test's, over a storage that answers as it is told. */
-const start = Effect.fnUntraced(function* (state: EventStorage["Service"]["state"] = Effect.succeed(bounds)) {
+const start = Effect.fnUntraced(function* (
+  state: EventStorage["Service"]["state"] = Effect.succeed(bounds),
+  supervised: Layer.Layer<Supervisor> = Supervisor.layer
+) {
   const told: Array<string> = []
   const logged: Array<string> = []
   const services = Layer.mergeAll(
-    Supervisor.layer,
+    supervised,
     Metrics.layer,
     Layer.mock(EventStorage, { state }),
     Layer.succeed(ServiceManager, {
@@ -95,6 +100,20 @@ describe("the watchdog", () => {
         "not well, the watchdog is told nothing: the storage thread has not answered for 40 s"
       ])
     })
+  )
+
+  it.effect.each(ways)("is told on, however its actor ends: by %s", (way) =>
+    Effect.gen(function* () {
+      const killable = yield* makeKillable
+      const { pings } = yield* start(Effect.never, killable.layer)
+      yield* TestClock.adjust("1 second")
+      yield* killable.crash("Watchdog", way)
+      yield* TestClock.adjust("20 seconds")
+      assert.isAtLeast(pings(), 3)
+      // What the storage was asked before counts on.
+      yield* TestClock.adjust("1 minute")
+      assert.isAtMost(pings(), 5)
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 
   it.effect("is told that all is well where only the machine is not", () =>

@@ -31,6 +31,7 @@ import { CurrentConfig } from "../../src/services/config/CurrentConfig.ts"
 import { EventLog, StoreFull } from "../../src/services/events/EventLog.ts"
 import { Disk } from "../../src/services/files/Disk.ts"
 import { StorageLost } from "../../src/services/storage/EventStorage.ts"
+import { ServiceManager } from "../../src/services/systemd/ServiceManager.ts"
 import { ServerCertificate } from "../../src/services/tls/ServerCertificate.ts"
 import { startDaemon } from "../harness/daemon.ts"
 import { runOf } from "../harness/events.ts"
@@ -479,8 +480,9 @@ it.live("every actor that the daemon has is killed above, or in its own test", (
     const files = `tls_cert_path = "${folder}/cert.pem"\ntls_key_path = "${folder}/key.pem"`
     const { supervisor } = yield* startDaemon({
       folder,
-      general: `tls_enabled = true\ntls_create_if_missing = true\n${files}`
-    })
+      general: `tls_enabled = true\ntls_create_if_missing = true\n${files}`,
+      service: { notifySocket: undefined, watchdogMs: 60_000, sockets: [] }
+    }).pipe(Effect.provideService(ServiceManager, { listens: true, tell: () => Effect.void }))
     const kinds = (yield* supervisor.report).map(({ name }) => name.replace(/:.*/u, ""))
     assert.deepStrictEqual(kinds.toSorted(), [
       "CommandExecutor",
@@ -491,6 +493,8 @@ it.live("every actor that the daemon has is killed above, or in its own test", (
       "Operations",
       "OperationsRetention",
       "Retention",
+      "StatusTeller",
+      "Watchdog",
       "certificate",
       "pipe"
     ])

@@ -20,6 +20,7 @@ import { load } from "../../src/services/config/ConfigFile.ts"
 import { EventLog } from "../../src/services/events/EventLog.ts"
 import { Fifo } from "../../src/services/fifo/Fifo.ts"
 import { Disk } from "../../src/services/files/Disk.ts"
+import type { ServiceGiven } from "../../src/services/systemd/ServiceGiven.ts"
 import type { IdentityStorage, IdentityUnusable } from "../../src/services/storage/IdentityStorage.ts"
 import * as IdentityStorageHere from "../../src/services/storage/IdentityStorageHere.ts"
 import type { EventStorage, StoreUnusable } from "../../src/services/storage/EventStorage.ts"
@@ -44,6 +45,8 @@ export interface HarnessOptions {
   readonly disk?: Layer.Layer<Disk>
   readonly fifo?: Layer.Layer<Fifo>
   readonly fileSystem?: Layer.Layer<FileSystem>
+  /** What a service manager has told. */
+  readonly service?: ServiceGiven
 }
 
 export interface Reply {
@@ -66,7 +69,12 @@ ${options.sections ?? ""}
 `
   yield* Effect.promise(() => writeFile(path, text))
   const { config } = yield* load(path, {})
-  const daemonOptions: Daemon.DaemonOptions = { config, version: "0.0.0-test", source: { path, env: {}, flags: {} } }
+  const daemonOptions: Daemon.DaemonOptions = {
+    config,
+    version: "0.0.0-test",
+    source: { path, env: {}, flags: {} },
+    service: options.service
+  }
   const platform: Layer.Layer<Daemon.Platform, StoreUnusable | IdentityUnusable> = Layer.mergeAll(
     options.storage ?? EventStorageWorker.layerWorker(config.store.directory),
     options.identities ?? IdentityStorageHere.layerAt(config.auth.identity_path),

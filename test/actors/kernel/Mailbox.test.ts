@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -176,6 +177,30 @@ describe("a full mailbox", () => {
       yield* mailbox.take
       yield* mailbox.tell({ text: "e" })
       assert.deepStrictEqual(texts(yield* mailbox.takeUpTo(9)), ["b", "e"])
+    })
+  )
+})
+
+describe("an actor is busy", () => {
+  it.effect("from the message it takes until it asks for the next, or has failed", () =>
+    Effect.gen(function* () {
+      const mailbox = yield* make("wait")
+      const nanos = (seconds: number) => BigInt(seconds) * 1_000_000_000n
+      const start = yield* Clock.monotonicTimeNanos
+      assert.isUndefined(mailbox.busySince())
+      yield* mailbox.tell({ text: "one" })
+      assert.isUndefined(mailbox.busySince())
+      yield* TestClock.adjust("1 second")
+      yield* mailbox.take
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(mailbox.busySince(), start + nanos(1))
+      const next = yield* Effect.forkChild(mailbox.takeUpTo(2), { startImmediately: true })
+      assert.isUndefined(mailbox.busySince())
+      yield* mailbox.tell({ text: "two" })
+      yield* Fiber.join(next)
+      assert.strictEqual(mailbox.busySince(), start + nanos(6))
+      yield* mailbox.abandonInHand
+      assert.isUndefined(mailbox.busySince())
     })
   )
 })
