@@ -1,8 +1,11 @@
 /** The daemon as a service of a real systemd: what it is told, what it does about it, and what its journal has. */
+import { relative } from "node:path"
+import { fileURLToPath } from "node:url"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import { home } from "../system/build.ts"
 import { eventually } from "../system/support.ts"
 import { Guest, inGuest } from "./harness/Guest.ts"
 
@@ -209,8 +212,9 @@ inGuest("the service", running.pipe(Layer.provideMerge(Guest.withCheckout())), (
   it.effect("is started anew where one of its actors hangs, and has said why", () =>
     Effect.gen(function* () {
       const guest = yield* Guest
-      const stuck =
-        "/opt/systemapi/node_modules/.bin/node --disable-warning=ExperimentalWarning /opt/systemapi/test/guest/stuckDaemon.ts"
+      const script = relative(home, fileURLToPath(new URL("stuckDaemon.ts", import.meta.url)))
+      const node = "/opt/systemapi/node_modules/.bin/node --disable-warning=ExperimentalWarning"
+      const stuck = `${node} /opt/systemapi/${script}`
       yield* guest.write(`/etc/systemd/system/${service}`, unit(`${stuck} ${configPath}`))
       yield* guest.must("systemctl", "daemon-reload")
       yield* guest.must("systemctl", "restart", service)
