@@ -71,8 +71,7 @@ const shapeOf = ({ console, leader, reboot }: Effect.Success<ReturnType<typeof b
     exec,
     must,
     sh: (script, ...args) => must("sh", "-euc", script, "sh", ...args),
-    as: (user, ...command) =>
-      exec(["setpriv", `--reuid=${user}`, `--regid=${user}`, "--init-groups", "--", ...command]),
+    as: (user, ...command) => exec(["runuser", "--user", user, "--", ...command]),
     write: (path, content, mode = "0644") => {
       // Not `install /dev/stdin`: what Node gives a program to read is a socket, which has no name to be opened by.
       const script = 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1"'

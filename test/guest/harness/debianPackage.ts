@@ -80,6 +80,6 @@ export const dropIn = (guest: GuestShape, ...lines: ReadonlyArray<string>): Effe
     yield* guest.must("systemctl", "restart", "systemapi.service")
   })
 
-/** Changes the configuration, by lines that come first in the file or last. */
-export const configure = (guest: GuestShape, more: string): Effect.Effect<string> =>
-  guest.sh("cat >>/etc/systemapi/systemapi-config.toml <<END\n$1\nEND", more)
+/** Adds lines to the configuration; a restart or a reload is the caller's. */
+export const configure = (guest: GuestShape, lines: string): Effect.Effect<string> =>
+  guest.sh('printf "%s\\n" "$1" >>/etc/systemapi/systemapi-config.toml', lines)
