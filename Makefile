@@ -19,7 +19,7 @@ URL  = http://localhost:$(or $(PORT),3535)
 # Kills of `make crash` and `make crash-operations`.
 ROUNDS ?= 50
 
-.PHONY: help run test test-guest sim check build package bench crash crash-operations format clean
+.PHONY: help run test test-guest guest-root sim check build package bench crash crash-operations format clean
 
 help:
 	@echo "make run      install, build and start the daemon on $(CONFIG)"
@@ -50,8 +50,10 @@ run: dist/systemapi.js
 test: dist/systemapi.js
 	@$(WITH_NODE) vitest run
 
-test-guest: package
+guest-root: node_modules/.stamp
 	@$(WITH_NODE) node test/guest/harness/prepare.ts
+
+test-guest: package guest-root
 	@$(WITH_NODE) SYSTEMAPI_GUEST=required vitest run --project guest
 
 sim: node_modules/.stamp

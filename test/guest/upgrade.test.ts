@@ -67,17 +67,17 @@ inGuest("an upgrade", withBoth, (it) => {
       yield* guest.must("systemctl", "stop", "systemapi.service")
       const bump =
         "const {DatabaseSync}=require('node:sqlite');new DatabaseSync(process.argv[1]).exec('PRAGMA user_version=9999')"
-      yield* guest.must("/usr/lib/systemapi/node", "--eval", bump, "/var/lib/systemapi/events.sqlite")
-      const sum = yield* guest.sh("sha256sum </var/lib/systemapi/events.sqlite")
+      yield* guest.must("/usr/lib/systemapi/node", "--eval", bump, "/var/lib/systemapi/store.sqlite")
+      const sum = yield* guest.sh("sha256sum </var/lib/systemapi/store.sqlite")
       assert.notStrictEqual((yield* guest.exec(["systemctl", "start", "systemapi.service"])).code, 0)
       const told = yield* guest.journal("--unit=systemapi.service", "--lines=20")
       assert.isDefined(
-        told.find(({ MESSAGE }) => /newer/u.test(String(MESSAGE))),
+        told.find(({ MESSAGE }) => /its format is 9999/u.test(String(MESSAGE))),
         JSON.stringify(told.map((e) => e["MESSAGE"]))
       )
       yield* guest.must("systemctl", "stop", "systemapi.service")
-      assert.strictEqual(yield* guest.sh("sha256sum </var/lib/systemapi/events.sqlite"), sum)
-      yield* guest.sh("rm -rf /var/lib/systemapi/events.sqlite*")
+      assert.strictEqual(yield* guest.sh("sha256sum </var/lib/systemapi/store.sqlite"), sum)
+      yield* guest.sh("rm -rf /var/lib/systemapi/store.sqlite*")
       yield* guest.must("systemctl", "start", "systemapi.service")
     })
   )
