@@ -1,7 +1,8 @@
 /** The state of the machine: what is asked of its tools, and the actors that watch it. */
 import * as Layer from "effect/Layer"
-import { DiskSpace } from "../services/disk/DiskSpace.ts"
+import * as GpuWatch from "../actors/GpuWatch.ts"
 import * as UnitWatch from "../actors/UnitWatch.ts"
+import { DiskSpace } from "../services/disk/DiskSpace.ts"
 import { Gpus } from "../services/gpus/Gpus.ts"
 import { Host } from "../services/host/Host.ts"
 import { Power } from "../services/host/Power.ts"
@@ -17,4 +18,4 @@ const state = Layer.mergeAll(
 ).pipe(Layer.provideMerge(Journal.layer))
 
 /** Needs the executor, the event log and the configuration. */
-export const machine = UnitWatch.layer.pipe(Layer.provideMerge(state))
+export const machine = Layer.mergeAll(UnitWatch.layer, GpuWatch.layer).pipe(Layer.provideMerge(state))

@@ -488,6 +488,7 @@ it.live("every actor that the daemon has is killed above, or in its own test", (
       "CommandExecutor",
       "ConfigReloader",
       "EventStore",
+      "GpuWatch",
       "IdentityKeeper",
       "LifeRecorder",
       "Operations",

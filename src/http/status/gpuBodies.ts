@@ -9,7 +9,7 @@ type Gpu = GpuSurvey["gpus"][number]
 
 export const gpuList = (survey: GpuSurvey): typeof GpuList.Type => ({
   verdict: survey.verdict,
-  reasons: survey.reasons,
+  reasons: survey.driver.reasons,
   ...common(survey),
   gpus: survey.gpus.map(entryOf),
   xids: survey.xids?.map((xid) => xidOf(xid, survey.gpus)) ?? null,

@@ -116,7 +116,11 @@ export interface Judgement {
   readonly reasons: ReadonlyArray<Reason>
 }
 
-export interface GpuSurvey extends Judgement {
+export interface GpuSurvey {
+  /** The worst of all. */
+  readonly verdict: Verdict
+  /** What is wrong that is no one GPU's. */
+  readonly driver: Judgement
   readonly driverVersion: string | null
   readonly gpus: ReadonlyArray<GpuSeen & Judgement>
   /** Oldest first; null: `xidsError` says why. */

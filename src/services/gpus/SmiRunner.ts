@@ -3,8 +3,9 @@
  * ahead of what somebody wants of one. It owns the turns, and remembers what did not end.
  *
  * It gets TERM at the deadline and KILL only after a grace, because killing it can freeze a GPU. Its turn lasts until it has
- * ended. One that KILL does not end either (the driver holds it in the kernel) keeps the turn as long as it lives:
- * whoever asks meanwhile is told at once that there is no answer in time, and no second one is started.
+ * ended. One that KILL does not end either (the driver holds it in the kernel) keeps its place in the executor, and what it
+ * has left of its group counts as well: whoever asks meanwhile is told at once that there is no answer in time, and no
+ * second one is started.
  *
  * Bounds: `waitingMax` wait for a turn, each for the tool's own time limit at the longest; the output asked for is kept
  * and no more of it.
@@ -104,7 +105,7 @@ export const makeSmiRunner = ({ config, executor, remains }: SmiMachine): SmiRun
       )
     })
 
-  /** What of it lives on is remembered: nothing is started beside it. */
+  /** What its group has left is remembered: nothing is started beside that either. */
   const overdue = (group: number) =>
     Effect.flatMap(remains.of(group), (found) => {
       left = found
@@ -132,6 +133,7 @@ export const makeSmiRunner = ({ config, executor, remains }: SmiMachine): SmiRun
         concurrency: 1,
         queueLength: 0,
         onAbandon: "terminate",
+        keepsPlace: true,
         who: "daemon"
       })
       .pipe(
@@ -139,7 +141,7 @@ export const makeSmiRunner = ({ config, executor, remains }: SmiMachine): SmiRun
           ActionBusy: () => Effect.fail(timedOut),
           RunCancelled: () => Effect.fail(timedOut),
           ExecutorUnavailable: () => Effect.fail(timedOut),
-          CommandLost: ({ pid }) => overdue(pid),
+          CommandLost: () => Effect.fail(timedOut),
           SpawnError: ({ reason }) =>
             Effect.fail(
               reason === "not-found" || reason === "not-permitted"

@@ -7,6 +7,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { uptime } from "node:os"
 import type { CurrentConfig } from "../config/CurrentConfig.ts"
 import type { Journal, JournalEntry, JournalError } from "../journal/Journal.ts"
 import { makeProbe } from "../probes/Probe.ts"
@@ -25,6 +26,12 @@ const textMax = 500
 
 const marginMs = 300_000
 const wholeEveryMs = 3_600_000
+
+/** The kernel tells its own time from its start on, which is not quite what is counted from the clock. */
+const bootMarginMs = 60_000
+
+/** UNIX time in milliseconds, by the clock as it is set now. */
+const bootedAt = (now: number): number => Math.max(0, now - Math.trunc(uptime() * 1000) - bootMarginMs)
 
 /** What the regular expression of journalctl finds; `parseXid` looks closer. */
 const grep = "NVRM: Xid"
@@ -61,8 +68,9 @@ export const makeXids = Effect.fnUntraced(function* (
   const ask: Effect.Effect<ReadonlyArray<Xid>, JournalError> = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const isWhole = searchedAt === undefined || now < searchedAt || now - wholeAt >= wholeEveryMs
-    const since = isWhole ? {} : { since: (searchedAt ?? now) - marginMs }
-    const { entries } = yield* journal.page({ units: [], grep, lines: xidsMax, maxBytes: bytesMax, ...since })
+    const boot = bootedAt(now)
+    const since = isWhole ? boot : Math.max(boot, (searchedAt ?? now) - marginMs)
+    const { entries } = yield* journal.page({ units: [], grep, since, lines: xidsMax, maxBytes: bytesMax })
     const found = entries.flatMap((entry) => parseXid(entry) ?? [])
     const old = new Set(known.map(({ cursor }) => cursor))
     known = (isWhole ? found : [...known, ...found.filter(({ cursor }) => !old.has(cursor))]).slice(-xidsMax)

@@ -7,7 +7,7 @@ import { makeProbe, type Reading } from "../probes/Probe.ts"
 import { type ToolError, toolEnvironment, ToolTimeout } from "../tools/Tool.ts"
 import { findProgram } from "./findProgram.ts"
 import { makeGpuQuery } from "./GpuQuery.ts"
-import type { Gpus, GpuReport, GpuSurvey, Reason, Xid } from "./Gpus.ts"
+import type { Gpus, GpuReport, GpuSurvey, Judgement, Xid } from "./Gpus.ts"
 import { judgeDriver, judgeGpu, worst } from "./health.ts"
 import { type Remains, remainsHere } from "./remains.ts"
 import { makeSmiOutputs } from "./SmiOutputs.ts"
@@ -32,7 +32,8 @@ export const makeGpus = Effect.fnUntraced(function* ({
     ask: makeGpuQuery(runner, config).report,
     freshMs: () => config.get().gpus.fresh_ms,
     deadlineMs: () => config.get().status.command_timeout_seconds * 1000,
-    late: new ToolTimeout({ command: "nvidia-smi" })
+    late: new ToolTimeout({ command: "nvidia-smi" }),
+    about: () => config.get().gpus.command
   })
 
   const survey = Effect.gen(function* () {
@@ -57,12 +58,10 @@ const surveyOf = (found: Reading<GpuReport, ToolError>, told: XidReading | Journ
   const { ageMs, error, readAt, stale, value } = found
   const xids = "_tag" in told ? null : told.value
   const gpus = value.gpus.map((gpu) => ({ ...gpu, ...judgeGpu(gpu, xids ?? [], now) }))
-  const driver = judgeDriver(value)
-  const silence: ReadonlyArray<Reason> =
-    error === undefined ? [] : [{ code: "no_answer", message: `${error.message}; this is what it said before` }]
+  const driver = stale ? withSilence(judgeDriver(value), error) : judgeDriver(value)
   return {
-    verdict: worst([...gpus.map(({ verdict }) => verdict), driver.verdict, stale ? "degraded" : "ok"]),
-    reasons: [...driver.reasons, ...silence],
+    verdict: worst([...gpus.map(({ verdict }) => verdict), driver.verdict]),
+    driver,
     driverVersion: value.driverVersion,
     gpus,
     xids,
@@ -73,3 +72,9 @@ const surveyOf = (found: Reading<GpuReport, ToolError>, told: XidReading | Journ
     error
   }
 }
+
+/** What it said before is shown, and that it says nothing now. */
+const withSilence = ({ reasons, verdict }: Judgement, error: ToolError | undefined): Judgement => ({
+  verdict: worst([verdict, "degraded"]),
+  reasons: [...reasons, { code: "no_answer", message: error?.message ?? "nvidia-smi does not answer" }]
+})

@@ -1,6 +1,6 @@
 /**
- * What is left of a process group that was told to end and has not: processes that the kernel holds (state D), which no
- * KILL ends. Each is known by its number and its start, so that a stranger that gets the number later is not taken for it.
+ * What is left of a process group that was told to end: children that ignore it, or that the kernel holds (state D), so that
+ * no KILL ends them. Each is known by its number and its start, so that a stranger that gets the number later is not taken for it.
  */
 import * as Effect from "effect/Effect"
 import { pids, type ProcessStat, statOf } from "../operations/leftovers/procfs.ts"
