@@ -1,13 +1,100 @@
-/** To be written. */
+/** A unit's journal: its newest lines, pages of it, and what comes. */
 import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Stream from "effect/Stream"
+import type { UnitConfig } from "../../services/config/Config.ts"
+import type { FollowQuery, JournalEntry, JournalError } from "../../services/journal/Journal.ts"
 import type { statusEndpoints } from "../api/endpoints.ts"
-import { failure } from "../edge/HttpFailure.ts"
+import type { Call } from "../edge/Call.ts"
+import type { HttpFailure } from "../edge/HttpFailure.ts"
+import { jsonResponse } from "../edge/jsonResponse.ts"
 import type { Handler, Handlers } from "../edge/routes.ts"
+import { forbidden } from "../identity/recording.ts"
+import { stopping } from "../listener/Listener.ts"
+import { configuredUnit } from "./configuredUnit.ts"
+import { invalidParameter, journalFailure } from "./failures.ts"
+import { entriesAnswer, linesAnswer } from "./logAnswers.ts"
+import { logFormat, logParams, resumedFrom } from "./logParams.ts"
+import { logStream, redacted, renderings } from "./logStream.ts"
 import type { StatusServices } from "./statusRoutes.ts"
 
-const notYet: Handler = () => Effect.fail(failure(501, "not built yet"))
+type Services = Pick<StatusServices, "config" | "journal">
 
-export const makeLogHandlers: (services: StatusServices) => Handlers<typeof statusEndpoints.logs> = () => ({
-  serviceLogs: notYet,
-  followLogs: notYet
-})
+/** As `journalctl --follow` begins. */
+const followedLines = 10
+
+/** Of the lines that a stream begins with, where it has to find them within a time first. */
+const firstBytesMax = 1024 * 1024
+
+export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof statusEndpoints.logs> => {
+  /** The unit, if its journal may be read. */
+  const readableUnit = (call: Call): Effect.Effect<UnitConfig, HttpFailure> =>
+    Effect.flatMap(configuredUnit(config, call), (unit) =>
+      unit.logs ? Effect.succeed(unit) : forbidden(call, "the logs of this service are not shown")
+    )
+
+  const serviceLogs: Handler = (call) =>
+    Effect.gen(function* () {
+      const unit = yield* readableUnit(call)
+      const { status } = config.get()
+      const { lines = status.log_lines_default, requested, ...which } = yield* logParams(call, status)
+      const format = yield* logFormat(call, ["text", "entries", "ndjson"], "text")
+      const maxBytes = status.max_output_bytes
+      const found = yield* Effect.mapError(
+        journal.page({ ...which, units: [unit.unit], lines: Math.min(lines, status.log_lines_max), maxBytes }),
+        journalFailure
+      )
+      const page = { ...found, entries: yield* redacted(unit, found.entries) }
+      const asked = { ...which, unit, requested: requested ?? lines, maxBytes }
+      if (format === "text") return jsonResponse(linesAnswer(page, asked))
+      const answer = entriesAnswer(page, asked)
+      if (format === "entries") return jsonResponse(answer)
+      const text = answer.entries.map((entry) => `${JSON.stringify(entry)}\n`).join("")
+      return HttpServerResponse.text(text, { contentType: "application/x-ndjson" })
+    })
+
+  /** The newest lines within a time are found first: journalctl would give the oldest of them. */
+  const begunWith = (query: FollowQuery & { readonly lines: number }): Stream.Stream<JournalEntry, JournalError> =>
+    Stream.unwrap(
+      Effect.map(journal.page({ ...query, maxBytes: firstBytesMax }), ({ entries }) => {
+        const last = entries.at(-1)
+        const { lines: _lines, ...rest } = query
+        return Stream.concat(
+          Stream.fromIterable(entries),
+          journal.follow(last === undefined ? rest : { ...rest, since: undefined, after: last.cursor })
+        )
+      })
+    )
+
+  const followLogs: Handler = (call) =>
+    Effect.gen(function* () {
+      const unit = yield* readableUnit(call)
+      const { status } = config.get()
+      const { before, lines, requested: _requested, ...which } = yield* logParams(call, status)
+      if (before !== undefined) return yield* Effect.fail(notHere)
+      const format = yield* logFormat(call, ["text", "sse", "ndjson"], "text")
+      const after = (yield* resumedFrom(call)) ?? which.after
+      const query: FollowQuery = { ...which, after, units: [unit.unit] }
+      yield* Effect.mapError(journal.check(query), journalFailure)
+      const newest = Math.min(lines ?? followedLines, status.log_lines_max)
+      const entries =
+        after !== undefined || (which.since !== undefined && lines === undefined)
+          ? journal.follow(query)
+          : which.since === undefined
+            ? journal.follow({ ...query, lines: newest })
+            : begunWith({ ...query, lines: newest })
+      const as = renderings[format === "sse" || format === "ndjson" ? format : "text"]
+      const current = () => {
+        const now = config.get().units.get(unit.id)
+        return now?.unit === unit.unit && now.logs ? now : undefined
+      }
+      return HttpServerResponse.stream(logStream({ entries, as, unit: current, stop: yield* stopping }), {
+        contentType: as.contentType,
+        headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
+      })
+    })
+
+  return { serviceLogs, followLogs }
+}
+
+const notHere = invalidParameter("before", "Input may not be given for a stream, which has no end", "value_error")

@@ -103,6 +103,8 @@ export class Journal extends Context.Service<
       readonly units: ReadonlyArray<string>
       readonly at?: string | undefined
     }) => Effect.Effect<string | undefined, JournalError>
+    /** Fails as following would from the start: not allowed, too many who follow, no such cursor, no such pattern. */
+    readonly check: (query: FollowQuery) => Effect.Effect<void, JournalError>
   }
 >()("systemapi/services/journal/Journal") {
   /** What asks journalctl is loaded when it is first asked. */
@@ -118,7 +120,8 @@ export class Journal extends Context.Service<
       return {
         page: (query) => Effect.flatMap(loaded, ({ page }) => page(query)),
         cursor: (query) => Effect.flatMap(loaded, ({ cursor }) => cursor(query)),
-        follow: (query) => Stream.unwrap(Effect.map(loaded, ({ follow }) => follow(query)))
+        follow: (query) => Stream.unwrap(Effect.map(loaded, ({ follow }) => follow(query))),
+        check: (query) => Effect.flatMap(loaded, ({ check }) => check(query))
       }
     })
   )

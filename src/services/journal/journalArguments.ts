@@ -51,7 +51,7 @@ export const pageArguments = (query: JournalQuery & { readonly lines: number }):
     const cursor = before === undefined ? [] : [`--after-cursor=${before}`]
     return argumentsOf(query, [...cursor, "--reverse", `--lines=${lines}`])
   }
-  const atMost = grep === undefined ? [`--lines=${lines}`] : []
+  const atMost = grep === undefined || lines === 0 ? [`--lines=${lines}`] : []
   return argumentsOf({ ...query, since: undefined }, [`--after-cursor=${after}`, ...atMost])
 }
 

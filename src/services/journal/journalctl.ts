@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import type { Executor } from "../commands/Executor.ts"
 import type { OutputPart } from "../commands/OutputLog.ts"
 import { recordedMax } from "../config/UnitSection.ts"
-import { type PacedTool, readTool } from "../tools/PacedTool.ts"
+import { type PacedTool, readTool, ToolBusy } from "../tools/PacedTool.ts"
 import { exitCode, ToolFailed, ToolTimeout } from "../tools/Tool.ts"
 import { decodeEntry } from "./decodeEntry.ts"
 import {
@@ -141,6 +141,16 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
     return { entries: forward ? taken.entries : taken.entries.reverse(), truncated: taken.truncated }
   })
 
+  let followers = 0
+  const takePlace = Effect.acquireRelease(
+    Effect.suspend(() => {
+      if (followers >= followersAtOnce) return Effect.fail(tooMany)
+      followers += 1
+      return Effect.void
+    }),
+    () => Effect.sync(() => (followers -= 1))
+  )
+
   const follow = (query: FollowQuery): Stream.Stream<JournalEntry, JournalError> => {
     const own = query.own === true
     const run: Run = {
@@ -151,6 +161,7 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
     }
     const pull = Effect.gen(function* () {
       yield* checkCursors(query)
+      if (!own) yield* takePlace
       const next = yield* open(query.units, run)
       const pulled: Effect.Effect<Arr.NonEmptyReadonlyArray<JournalEntry>, JournalError> = Effect.flatMap(
         next,
@@ -164,8 +175,18 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
     return Stream.scoped(Stream.fromPull(pull))
   }
 
-  return { page, cursor, follow }
+  /** With no lines to write it looks at what it may read, and ends. */
+  const check = Effect.fnUntraced(function* (query: FollowQuery): Effect.fn.Return<void, JournalError> {
+    yield* checkCursors(query)
+    if (query.own !== true && followers >= followersAtOnce) return yield* tooMany
+    yield* readPage(query.units, pageArguments({ ...query, lines: 0 }), () => true)
+  })
+
+  return { page, cursor, follow, check }
 }
+
+/** When one of those who follow leaves nobody knows. */
+const tooMany = new ToolBusy({ name: "journalctl", retryAfterSeconds: 10 })
 
 /** Takes entries in the order in which they come until it has what was asked for. */
 class Page {

@@ -12,7 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Executor, RunError, RunResult } from "../commands/Executor.ts"
-import { type LiveOutput, type OutputPart, readBytesMax } from "../commands/OutputLog.ts"
+import type { LiveOutput, OutputPart } from "../commands/OutputLog.ts"
 import { toolEnvironment, type ToolError, ToolFailed, ToolMissing, ToolTimeout } from "./Tool.ts"
 
 /** As many of it run, and wait, as may. */
@@ -44,6 +44,9 @@ export interface PacedReading {
   /** How it ended; waits for that. */
   readonly result: Effect.Effect<RunResult, ToolError | ToolBusy>
 }
+
+/** What is in hand at once: some hundred lines, of which a reader that stands still keeps a few. */
+const partBytes = 64 * 1024
 
 /** More than a tool says in its complaints. */
 const errorBytes = 4096
@@ -95,7 +98,7 @@ export const readTool =
         next: Effect.suspend(() =>
           ended
             ? Effect.succeed(undefined)
-            : Effect.map(live.read(from, readBytesMax), (part) => {
+            : Effect.map(live.read(from, partBytes), (part) => {
                 from = part.next
                 ended = part.ended
                 return part
