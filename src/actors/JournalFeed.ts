@@ -53,6 +53,9 @@ const ranWell = Duration.minutes(1)
 const startAgainFirst = Duration.millis(100)
 const startAgainMax = Duration.seconds(30)
 
+/** As process 1 it is alone in a container, and the journal is that of others. */
+const ownPid = process.pid === 1 ? undefined : process.pid
+
 /** It has to begin at the mark again. */
 class BeginAgain extends Schema.TaggedError<BeginAgain>()("BeginAgain", {}) {}
 
@@ -67,7 +70,7 @@ export const feed = ({ journal: { from, priority }, messageMaxBytes, stats, unit
     const recording = { source, unit: unit.unit, messageMaxBytes }
     /** Where the log is, as far as it is known here. */
     let mark: string | undefined
-    /** Failures in a row that were told: the first of them is. */
+    /** Ends of journalctl in a row, of which the first is told. */
     let failures = 0
 
     /** What it waits for: a log that takes events, and a journal that can be read. */
@@ -81,7 +84,7 @@ export const feed = ({ journal: { from, priority }, messageMaxBytes, stats, unit
         return why === undefined ? Effect.logInfo(`${source} goes on`) : Effect.logWarning(`${source} waits: ${why}`)
       })
 
-    /** Appends the events and moves the mark; waits for a log that does not take them. */
+    /** Appends the events and moves the mark; waits for a log that does not take them. Whether that took long. */
     const store = Effect.fnUntraced(function* (runs: ReadonlyArray<EventRun>, value: string) {
       const began = yield* Clock.monotonicTimeNanos
       let wait = appendAgainFirst
@@ -100,8 +103,7 @@ export const feed = ({ journal: { from, priority }, messageMaxBytes, stats, unit
       }
       mark = value
       yield* waits("log", undefined)
-      const heldUp = (yield* Clock.monotonicTimeNanos) - began
-      if (heldUp > Duration.toNanosUnsafe(heldUpMax)) return yield* new BeginAgain()
+      return (yield* Clock.monotonicTimeNanos) - began > Duration.toNanosUnsafe(heldUpMax)
     })
 
     const record = Effect.fnUntraced(
@@ -109,16 +111,16 @@ export const feed = ({ journal: { from, priority }, messageMaxBytes, stats, unit
         const last = entries.at(-1)
         if (last === undefined) return
         stats.inHand = entries.length
-        const others = entries.filter(({ pid }) => pid !== process.pid)
+        const others = entries.filter(({ pid }) => pid !== ownPid)
         const shown = yield* redact(
           unit,
           others.map(({ message }) => message)
         )
-        yield* store(entryRuns(others, shown, recording), last.cursor)
+        const heldUp = yield* store(entryRuns(others, shown, recording), last.cursor)
         stats.recorded += others.length
         stats.passedOver += entries.length - others.length
-        failures = 0
         yield* waits("journal", undefined)
+        if (heldUp) return yield* new BeginAgain()
       },
       Effect.ensuring(Effect.sync(() => void (stats.inHand = 0)))
     )
@@ -181,7 +183,7 @@ export const feed = ({ journal: { from, priority }, messageMaxBytes, stats, unit
         default: {
           const ran = (yield* Clock.monotonicTimeNanos) - began
           failures = ran > Duration.toNanosUnsafe(ranWell) ? 1 : failures + 1
-          yield* tell(error)
+          yield* failures === 1 ? tell(error) : waits("journal", error.message)
           yield* Effect.sleep(
             Duration.min(Duration.times(startAgainFirst, 2 ** Math.min(failures - 1, 20)), startAgainMax)
           )

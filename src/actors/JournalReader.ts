@@ -130,13 +130,14 @@ export const layerWith = (load: Effect.Effect<FeedModule>) =>
     })
   )
 
+/** A label that is called `unit` is taken for that of the value, and not shown. */
 const samples = ({ gaps, id, passedOver, recorded, waits }: JournalFeedStats): ReadonlyArray<Sample> => {
   const counter = (name: string, help: string, value: number): Sample => ({
     name: `systemapi_journal_${name}_total`,
     help,
     kind: "counter",
     value,
-    labels: { unit: id }
+    labels: { journal: id }
   })
   return [
     counter("recorded", "Entries of the journal that became events", recorded),
@@ -146,7 +147,7 @@ const samples = ({ gaps, id, passedOver, recorded, waits }: JournalFeedStats): R
       name: "systemapi_journal_waiting",
       help: "Whether the journal of the unit is not recorded at the moment, for want of the journal or the log",
       value: Number(waits !== undefined),
-      labels: { unit: id }
+      labels: { journal: id }
     }
   ]
 }
