@@ -17,6 +17,7 @@ import * as newEvent from "./newEvent.ts"
 import * as ndjson from "./ndjson.ts"
 import * as operations from "./operations.ts"
 import * as output from "./output.ts"
+import * as overview from "./overview.ts"
 import { crash, fuzz } from "./proofs.ts"
 import * as query from "./query.ts"
 import { builtFile } from "./servers.ts"
@@ -37,6 +38,7 @@ const paths: Readonly<Record<string, { readonly measure: () => Promise<ReadonlyA
   action,
   operations,
   output,
+  overview,
   loop,
   startup,
   idle,

@@ -104,12 +104,14 @@ export interface DaemonOptions {
   /** More tables, as TOML. */
   readonly tables?: string
   readonly port?: number
+  /** Beside this process's own. */
+  readonly env?: NodeJS.ProcessEnv
   /** A module of this folder that runs inside the daemon before it starts, and may write to the file `probe`. */
   readonly preload?: string
 }
 
 /** The built daemon as a user starts it: an empty folder, and its defaults where a path does not say otherwise. */
-export const startDaemon = ({ general = "", port = 0, preload, tables = "" }: DaemonOptions = {}): Server => {
+export const startDaemon = ({ env, general = "", port = 0, preload, tables = "" }: DaemonOptions = {}): Server => {
   const folder = temporaryFolder()
   const config = join(folder, "config.toml")
   writeFileSync(
@@ -123,7 +125,7 @@ echo = "echo test"
 ${tables}`
   )
   return preload === undefined
-    ? new Server(folder, join(root, "bin/systemapi"), ["--config", config])
+    ? new Server(folder, join(root, "bin/systemapi"), ["--config", config], env)
     : new Server(
         folder,
         process.execPath,
