@@ -2,7 +2,7 @@
  * What the parts of the daemon count of themselves, as metrics: what was cut, dropped, refused, ended early or restarted,
  * and how full everything is that has a bound. Read when somebody looks; nothing here is on a path that is counted.
  *
- * Bounds: one series per listener, FIFO and actor, all of them configured, and a fixed number besides. Never a label
+ * Bounds: one series per listener, FIFO, actor and tool of the machine, all of them configured, and a fixed number besides. Never a label
  * that a caller chose: commands are counted in all, by what became of them.
  */
 import * as Effect from "effect/Effect"
@@ -17,6 +17,8 @@ import { Pipes, type PipeStats } from "../../services/fifo/Pipes.ts"
 import { ProcessLog } from "../../services/log/ProcessLog.ts"
 import { Metrics, type Sample } from "../../services/metrics/Metrics.ts"
 import { Operations } from "../../services/operations/Operations.ts"
+import { toolOfLane } from "../../services/tools/Tool.ts"
+import { toolCounts } from "../../services/tools/toolCounts.ts"
 import type { BoundListener } from "../listener/Listener.ts"
 import { operationSamples } from "./operationSamplers.ts"
 
@@ -35,11 +37,13 @@ export const registerSamplers = Effect.fnUntraced(function* (listeners: Listener
   const throttle = yield* FailureThrottle
   yield* metrics.register(
     Effect.gen(function* () {
+      const report = yield* executor.report
       return [
         ...listeners().flatMap(listenerSamples),
         ...pipes.stats().flatMap(pipeSamples),
         ...(yield* supervisor.report).flatMap(actorSamples),
-        ...commandSamples(yield* executor.report),
+        ...commandSamples(report),
+        ...toolSamples(report, toolCounts(executor)),
         ...(yield* operationSamples(operations)),
         ...eventSamples(log),
         ...authSamples(throttle.stats()),
@@ -167,6 +171,19 @@ const commandSamples = ({ lanes, lingering, totals }: ExecutorReport): ReadonlyA
     counter("systemapi_commands_evicted_total", "Process groups ended because too many lingered", totals.evicted)
   ]
 }
+
+/** One series for each of the machine's tools that was asked. */
+const toolSamples = ({ lanes }: ExecutorReport, counts: ReturnType<typeof toolCounts>): ReadonlyArray<Sample> =>
+  [...counts].flatMap(([name, { asked, failed, timedOut }]) => {
+    const tool = { tool: name }
+    const running = lanes.find((lane) => toolOfLane(lane.name) === name)?.running.length ?? 0
+    return [
+      gauge("systemapi_tools_running", "Processes of the tool, those too that do not end", running, tool),
+      counter("systemapi_tools_asked_total", "Times the tool was asked", asked, tool),
+      counter("systemapi_tools_failed_total", "Times it was missing, failed or was too late", failed, tool),
+      counter("systemapi_tools_timed_out_total", "Times it did not answer in time", timedOut, tool)
+    ]
+  })
 
 const eventSamples = (log: EventLog["Service"]): ReadonlyArray<Sample> => {
   const { bytes, first, last, removedThrough } = log.bounds()

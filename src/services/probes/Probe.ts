@@ -11,6 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 
 export interface Reading<A, E> {
@@ -137,13 +138,18 @@ export const makeProbe = Effect.fnUntraced(function* <A, E>(
       (current) => {
         const leftMs = Math.min(until, current.since + deadlineMs()) - now()
         if (leftMs <= 0) return lastGood(late)
-        const answer = isOld(current)
-          ? Effect.andThen(Effect.exit(Deferred.await(current.done)), follow(until))
-          : Effect.matchEffect(Deferred.await(current.done), {
-              onFailure: lastGood,
-              onSuccess: (found) => Effect.succeed(readingOf(found, undefined))
-            })
-        return Effect.timeoutOrElse(answer, { duration: leftMs, orElse: () => lastGood(late) })
+        // The one that is to be asked begins with the end of this one, which has its deadline too.
+        if (isOld(current)) {
+          const ended = Effect.timeoutOption(Effect.exit(Deferred.await(current.done)), leftMs)
+          return Effect.flatMap(ended, (end) => (Option.isNone(end) ? lastGood(late) : follow(until)))
+        }
+        return Deferred.await(current.done).pipe(
+          Effect.matchEffect({
+            onFailure: lastGood,
+            onSuccess: (found) => Effect.succeed(readingOf(found, undefined))
+          }),
+          Effect.timeoutOrElse({ duration: leftMs, orElse: () => lastGood(late) })
+        )
       }
     )
 

@@ -3,14 +3,15 @@
  * it in the words of the System Status Service: timed out, missing, failed. What a tool wrote to stderr is not part of an
  * error that goes to callers: it names paths.
  *
- * Bounds: one run of a name at a time unless more are asked for, nobody waits in a queue: one that does not end, not even by
- * KILL, is the only one there is. A caller is answered at the deadline whatever the process does; the process gets TERM
- * then, and KILL after its grace.
+ * Bounds: one run of a name at a time unless more are asked for, and nobody waits in a queue: one that does not end, not even
+ * by KILL, keeps its place, and whoever asks meanwhile is told that it timed out. A caller is answered at the deadline
+ * whatever the process does; the process gets TERM then, and KILL after its grace.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Executor, RunResult } from "../commands/Executor.ts"
+import type { Executor, RunRequest, RunResult } from "../commands/Executor.ts"
+import { countAsked, countFailed } from "./toolCounts.ts"
 
 /** It did not end in time, or an earlier one that did not still hangs. */
 export class ToolTimeout extends Schema.TaggedError<ToolTimeout>()("ToolTimeout", { command: Schema.String }) {
@@ -26,7 +27,7 @@ export class ToolMissing extends Schema.TaggedError<ToolMissing>()("ToolMissing"
   }
 }
 
-/** It ended with another status than 0, or by a signal: then 128 and the signal's number are not known, and it is -1. */
+/** It ended with another status than 0; -1: by a signal, or it could not be started or watched. */
 export class ToolFailed extends Schema.TaggedError<ToolFailed>()("ToolFailed", {
   command: Schema.String,
   exit_code: Schema.Int
@@ -43,6 +44,7 @@ export interface ToolRun {
   readonly name: string
   readonly argv: readonly [string, ...Array<string>]
   readonly timeout: Duration.Duration
+  /** From TERM to KILL; 2 s. */
   readonly killGrace?: Duration.Duration
   /** How many of the first and of the last bytes of each stream are kept. */
   readonly headBytes: number
@@ -55,61 +57,71 @@ export interface ToolRun {
 
 const defaultKillGrace = Duration.seconds(2)
 
+type Runs = Pick<Executor["Service"], "run">
+
 /** Whatever the tool's exit status. */
 export const runTool =
-  (executor: Pick<Executor["Service"], "run">) =>
-  (tool: ToolRun): Effect.Effect<RunResult, ToolTimeout | ToolMissing | ToolFailed> => {
-    const {
-      argv,
-      concurrency = 1,
-      headBytes,
-      killGrace = defaultKillGrace,
-      name,
-      queueLength = 0,
-      tailBytes,
-      timeout
-    } = tool
-    const timedOut = new ToolTimeout({ command: name })
-    return executor
-      .run({
-        name: `tool:${name}`,
-        argv: [...argv],
-        env: toolEnvironment(),
-        headBytes,
-        tailBytes,
-        timeout,
-        killGrace,
-        outputGrace: Duration.millis(100),
-        concurrency,
-        queueLength,
-        onAbandon: "terminate",
-        keepsPlace: true,
-        who: "daemon"
-      })
-      .pipe(
-        Effect.catchTags({
-          ActionBusy: () => Effect.fail(timedOut),
-          RunCancelled: () => Effect.fail(timedOut),
-          ExecutorUnavailable: () => Effect.fail(timedOut),
-          CommandLost: () => Effect.fail(new ToolFailed({ command: name, exit_code: -1 })),
-          SpawnError: ({ reason }) =>
-            Effect.fail(
-              reason === "not-found" || reason === "not-permitted"
-                ? new ToolMissing({ binary: name })
-                : new ToolFailed({ command: name, exit_code: -1 })
-            )
-        }),
-        Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(timedOut) }),
-        Effect.filterOrFail(
-          (result) => !result.timedOut,
-          () => timedOut
-        )
+  (executor: Runs) =>
+  (tool: ToolRun): Effect.Effect<RunResult, ToolError> =>
+    Effect.suspend(() => {
+      countAsked(executor, tool.name)
+      return Effect.tapError(answerOf(executor, tool), (error) =>
+        Effect.sync(() => countFailed(executor, tool.name, error))
       )
-  }
+    })
+
+/** Whatever holds the process up, at the deadline there is an answer. */
+const answerOf = (executor: Runs, tool: ToolRun): Effect.Effect<RunResult, ToolError> => {
+  const { name, timeout } = tool
+  const timedOut = new ToolTimeout({ command: name })
+  const lost = new ToolFailed({ command: name, exit_code: -1 })
+  return executor.run(requestOf(tool)).pipe(
+    Effect.catchTags({
+      ActionBusy: () => Effect.fail(timedOut),
+      RunCancelled: () => Effect.fail(timedOut),
+      ExecutorUnavailable: () => Effect.fail(timedOut),
+      CommandLost: () => Effect.fail(lost),
+      SpawnError: ({ reason }) =>
+        Effect.fail(reason === "not-found" || reason === "not-permitted" ? new ToolMissing({ binary: name }) : lost)
+    }),
+    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(timedOut) }),
+    Effect.filterOrFail(
+      (result) => !result.timedOut,
+      () => timedOut
+    )
+  )
+}
+
+const requestOf = ({ argv, concurrency, headBytes, killGrace, name, queueLength, tailBytes, timeout }: ToolRun) =>
+  ({
+    name: laneOf(name),
+    argv: [...argv],
+    env: toolEnvironment(),
+    headBytes,
+    tailBytes,
+    timeout,
+    killGrace: killGrace ?? defaultKillGrace,
+    // What it leaves behind with its pipes in hand does not delay the answer.
+    outputGrace: Duration.millis(100),
+    concurrency: concurrency ?? 1,
+    queueLength: queueLength ?? 0,
+    onAbandon: "terminate",
+    keepsPlace: true,
+    who: "daemon"
+  }) satisfies RunRequest
+
+const lanePrefix = "tool:"
+
+/** What the executor counts them by: no action has such a name. */
+const laneOf = (name: string): string => `${lanePrefix}${name}`
+
+/** The name of the tool whose lane it is. */
+export const toolOfLane = (lane: string): string | undefined =>
+  lane.startsWith(lanePrefix) ? lane.slice(lanePrefix.length) : undefined
 
 /** As `runTool`, and fails with `ToolFailed` unless it exited with 0. */
 export const runToolWell =
-  (executor: Pick<Executor["Service"], "run">) =>
+  (executor: Runs) =>
   (tool: ToolRun): Effect.Effect<RunResult, ToolError> =>
     Effect.flatMap(runTool(executor)(tool), (result) => {
       const code = exitCode(result)
