@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
-import type { UnitConfig } from "../../services/config/Config.ts"
+import type { StatusConfig, UnitConfig } from "../../services/config/Config.ts"
 import type { FollowQuery, JournalEntry, JournalError } from "../../services/journal/Journal.ts"
 import type { statusEndpoints } from "../api/endpoints.ts"
 import type { Call } from "../edge/Call.ts"
@@ -14,7 +14,7 @@ import { stopping } from "../listener/Listener.ts"
 import { configuredUnit } from "./configuredUnit.ts"
 import { invalidParameter, journalFailure } from "./failures.ts"
 import { entriesAnswer, linesAnswer } from "./logAnswers.ts"
-import { logFormat, logParams, resumedFrom } from "./logParams.ts"
+import { logFormat, type LogParams, logParams, resumedFrom } from "./logParams.ts"
 import { logStream, redacted, renderings } from "./logStream.ts"
 import type { StatusServices } from "./statusRoutes.ts"
 
@@ -37,7 +37,7 @@ export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof 
     Effect.gen(function* () {
       const unit = yield* readableUnit(call)
       const { status } = config.get()
-      const { lines = status.log_lines_default, requested, ...which } = yield* logParams(call, status)
+      const { lines = status.log_lines_default, requested, ...which } = yield* paramsFor(unit, call, status)
       const format = yield* logFormat(call, ["text", "entries", "ndjson"], "text")
       const maxBytes = status.max_output_bytes
       const found = yield* Effect.mapError(
@@ -70,7 +70,7 @@ export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof 
     Effect.gen(function* () {
       const unit = yield* readableUnit(call)
       const { status } = config.get()
-      const { before, lines, requested: _requested, ...which } = yield* logParams(call, status)
+      const { before, lines, requested: _requested, ...which } = yield* paramsFor(unit, call, status)
       if (before !== undefined) return yield* Effect.fail(notHere)
       const format = yield* logFormat(call, ["text", "sse", "ndjson"], "text")
       const after = (yield* resumedFrom(call)) ?? which.after
@@ -96,5 +96,19 @@ export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof 
 
   return { serviceLogs, followLogs }
 }
+
+/** journalctl searches whole lines: its answer would tell whether a guess at what is taken out of them is right. */
+const paramsFor = (unit: UnitConfig, call: Call, status: StatusConfig): Effect.Effect<LogParams, HttpFailure> =>
+  Effect.filterOrFail(
+    logParams(call, status),
+    ({ grep }) => grep === undefined || unit.redact.length === 0,
+    () => notSearched
+  )
+
+const notSearched = invalidParameter(
+  "grep",
+  "Input may not be given for a service whose lines are redacted: it could ask for what is taken out",
+  "value_error"
+)
 
 const notHere = invalidParameter("before", "Input may not be given for a stream, which has no end", "value_error")
