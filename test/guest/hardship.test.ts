@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { eventually } from "../system/support.ts"
 import { ask, configure, dropIn, installed } from "./harness/debianPackage.ts"
 import { Guest, type GuestShape, inGuest } from "./harness/Guest.ts"
+import { startLimited } from "./harness/limits.ts"
 
 const Stored = Schema.fromJsonString(Schema.Struct({ seq: Schema.Int }))
 const Events = Schema.fromJsonString(Schema.Array(Schema.Struct({ seq: Schema.Int, message: Schema.String })))
@@ -105,7 +106,8 @@ inGuest("the service", installed, (it) => {
   it.effect("with little memory, processor time and few tasks is not restarted, but serves slowly", () =>
     Effect.gen(function* () {
       const guest = yield* Guest
-      yield* dropIn(guest, "[Service]", "WatchdogSec=10", "MemoryMax=160M", "CPUQuota=20%", "TasksMax=40")
+      const little = { memoryBytes: 160 * 1024 * 1024, processorPercent: 20, tasks: 40 }
+      assert.deepStrictEqual(yield* startLimited(guest, little, "WatchdogSec=10"), [], "limits that count")
       const before = yield* pidOf(guest)
       for (let index = 0; index < 20; index++) assert.isDefined(yield* tell(guest, `starved ${index}`))
       assert.strictEqual(yield* pidOf(guest), before)
@@ -116,9 +118,8 @@ inGuest("the service", installed, (it) => {
   it.effect("outlives a command of it that the kernel kills for its memory", () =>
     Effect.gen(function* () {
       const guest = yield* Guest
-      yield* dropIn(guest, "[Service]", "MemoryMax=300M", "MemorySwapMax=0")
       yield* configure(guest, `[actions]\nglutton = "head -c 1000000000 /dev/zero | tail"`)
-      yield* guest.must("systemctl", "reload", "systemapi.service")
+      assert.deepStrictEqual(yield* startLimited(guest, { memoryBytes: 300 * 1024 * 1024 }), [], "limits that count")
       const before = yield* pidOf(guest)
       const { body } = yield* ask(guest, "/api/v1/actions/glutton", "-X", "POST")
       assert.include(body, '"success":false')

@@ -15,14 +15,14 @@ import { buildOnce, home } from "../../system/build.ts"
 import { type Answer, parseAnswer } from "../../system/client.ts"
 import { type CommandResult, execute } from "../../system/support.ts"
 import { isRequired, whyNoGuest } from "./machine.ts"
-import { boot, BootFailed, enter, type MachineOptions } from "./nspawn.ts"
+import { boot, type BootFailed, enter, type Machine, type MachineOptions } from "./nspawn.ts"
 
 const JournalEntry = Schema.Record(Schema.String, Schema.Unknown)
 export type JournalEntry = typeof JournalEntry.Type
 
 const entryOf = Schema.decodeSync(Schema.fromJsonString(JournalEntry))
 
-export interface GuestShape {
+export interface GuestShape extends Pick<Machine, "console" | "group" | "name" | "reboot"> {
   /** Runs a program of the guest as root; its exit code is the caller's matter. */
   readonly exec: (command: ReadonlyArray<string>, stdin?: string | Uint8Array) => Effect.Effect<CommandResult>
   /** The same, and what it printed; dies when it fails. */
@@ -43,9 +43,6 @@ export interface GuestShape {
   readonly unit: (name: string) => Effect.Effect<Readonly<Record<string, string>>>
   /** All entries that `journalctl` has for these arguments, the oldest first. */
   readonly journal: (...args: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<JournalEntry>>
-  readonly reboot: Effect.Effect<void, BootFailed>
-  /** What the guest's systemd has said on its console. */
-  readonly console: () => string
 }
 
 export class Guest extends Context.Service<Guest, GuestShape>()("systemapi/test/guest/Guest") {
@@ -62,7 +59,7 @@ const orDie = (command: ReadonlyArray<string>, { code, err, out }: CommandResult
   return out
 }
 
-const shapeOf = ({ console, leader, reboot }: Effect.Success<ReturnType<typeof boot>>): GuestShape => {
+const shapeOf = ({ console, group, leader, name: machine, reboot }: Machine): GuestShape => {
   const exec: GuestShape["exec"] = (command, stdin) => Effect.suspend(() => enter(leader(), command, stdin))
   const must: GuestShape["must"] = (...command) => Effect.map(exec(command), (ran) => orDie(command, ran))
   const inNetwork: GuestShape["inNetwork"] = (command) =>
@@ -98,6 +95,8 @@ const shapeOf = ({ console, leader, reboot }: Effect.Success<ReturnType<typeof b
           .filter((line) => line !== "")
           .map((line) => entryOf(line))
       ),
+    name: machine,
+    group,
     reboot,
     console
   }

@@ -26,8 +26,8 @@ const has = (program: string): boolean => folders.some((folder) => existsSync(jo
 export const missingTools = (): ReadonlyArray<string> => Object.keys(tools).filter((tool) => !has(tool))
 
 /**
- * Where control groups are made for a guest: the unified hierarchy, and the old one named systemd where a machine has
- * both. A service manager wants each of them to itself.
+ * Where control groups are made for a guest: the unified hierarchy first, and the old one named systemd where a machine
+ * has both. A service manager wants each of them to itself.
  */
 export const controlGroups = (): ReadonlyArray<string> => {
   const found: Array<string> = []
@@ -36,7 +36,7 @@ export const controlGroups = (): ReadonlyArray<string> => {
     const [, place = "", kind, options = ""] = line.split(" ")
     if (kind === "cgroup2" && !hasUnified) {
       hasUnified = true
-      found.push(place)
+      found.unshift(place)
     }
     if (kind === "cgroup" && options.split(",").includes("name=systemd")) found.push(place)
   }

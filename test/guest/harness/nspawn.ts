@@ -24,6 +24,9 @@ export interface MachineOptions {
 }
 
 export interface Machine {
+  readonly name: string
+  /** Where this machine finds a control group of the guest. */
+  readonly group: (there: string) => string
   /** Of this machine: what is in it lives in the guest's namespaces. */
   readonly leader: () => number
   readonly console: () => string
@@ -149,6 +152,13 @@ export const enter = (
     stdin === undefined ? {} : { stdin }
   )
 
+/** The guest's root among the unified control groups: its PID 1 is in `init.scope` below it. */
+const groupOf = (leader: number): string => {
+  const [unified = "/sys/fs/cgroup"] = controlGroups()
+  const path = /^0::(.*)$/mu.exec(readOr(`/proc/${leader}/cgroup`))?.[1] ?? "/"
+  return join(unified, path.replace(/\/init\.scope$/u, ""))
+}
+
 interface Running {
   readonly child: ChildProcess
   readonly pid: number
@@ -239,6 +249,8 @@ export const boot = Effect.fn("guest.boot")(function* (
   )
   let leader = yield* awaitUp(running)
   return {
+    name,
+    group: (there) => join(groupOf(leader), there),
     leader: () => leader,
     console: running.console,
     reboot: Effect.gen(function* () {
