@@ -70,13 +70,10 @@ export const makeSmiRunner = ({ config, executor, remains }: SmiMachine): SmiRun
   const seconds = (): number => config.get().status.command_timeout_seconds
 
   /** Gives the turn to the next, who finds it taken. */
-  const pass = Effect.suspend(() => {
+  const pass = Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
     const next = waiting.shift()
-    if (next === undefined) {
-      turnEnds = undefined
-      return Effect.void
-    }
-    return Deferred.succeed(next.turn, undefined)
+    turnEnds = next === undefined ? undefined : deadline(now, seconds())
+    return next === undefined ? Effect.void : Deferred.succeed(next.turn, undefined)
   })
 
   const leave = (mine: Waiting) =>

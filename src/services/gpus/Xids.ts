@@ -37,7 +37,7 @@ const bootedAt = (now: number): number => Math.max(0, now - Math.trunc(uptime() 
 const grep = "NVRM: Xid"
 
 /** `NVRM: Xid (PCI:0000:19:00): 79, pid=…`; older drivers leave out `PCI:`. */
-const pattern = /NVRM: Xid \((?:PCI:)?([0-9a-f]{1,8}:[0-9a-f]{1,2}:[0-9a-f]{1,2})(?:\.[0-9a-f])?\): (\d{1,5})(.*)$/isu
+const pattern = /NVRM: Xid \((?:PCI:)?([0-9a-f]{1,8}:[0-9a-f]{1,2}:[0-9a-f]{1,2})(?:\.[0-9a-f])?\): (\d{1,5})\b(.*)$/isu
 
 export const parseXid = ({
   cursor,
