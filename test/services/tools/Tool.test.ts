@@ -69,7 +69,7 @@ describe("asking a tool", () => {
         command.disband()
         command.end(status)
         const error = yield* Fiber.join(asking)
-        assert.deepStrictEqual({ ...error }, { _tag: "ToolFailed", command: "systemctl", exit_code: code })
+        assert.deepInclude(error, { _tag: "ToolFailed", command: "systemctl", exit_code: code })
       }
     })
   )
@@ -243,7 +243,7 @@ layer(real, { excludeTestServices: true })("a real tool", (it) => {
       const path = join(yield* folder, "tool")
       const missing = tool({ name: "none", argv: [path] })
       const error = yield* Effect.flip(runTool(executor)(missing))
-      assert.deepStrictEqual({ ...error }, { _tag: "ToolMissing", binary: "none" })
+      assert.deepInclude(error, { _tag: "ToolMissing", binary: "none" })
       yield* Effect.promise(() => writeFile(path, "#!/bin/sh\n", { mode: 0o644 }))
       assert.strictEqual((yield* Effect.flip(runTool(executor)(missing)))._tag, "ToolMissing")
       yield* Effect.promise(() => chmod(path, 0o755))
