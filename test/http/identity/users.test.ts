@@ -130,7 +130,10 @@ describe("users", () => {
         [{ ...good, roles: [] }, "roles: "],
         [{ ...good, roles: ["viewer", "viewer"] }, "roles: "],
         [{ ...good, roles: "viewer" }, "roles: "],
-        [{ ...good, roles: ["root"] }, "allowed: admin, operator, developer, viewer, staff, deploy, everything"],
+        [
+          { ...good, roles: ["root"] },
+          "allowed: admin, operator, developer, viewer, status, staff, deploy, everything"
+        ],
         [{ ...good, roles: ["constructor"] }, "allowed: admin"],
         [{ ...good, password: "short" }, "shorter than 8"],
         [{ ...good, passwordHash: "x" }, "passwordHash: Expected no excess property"],
@@ -339,12 +342,13 @@ describe("roles", () => {
           ["operator", true],
           ["developer", true],
           ["viewer", true],
+          ["status", true],
           ["staff", false],
           ["deploy", false],
           ["everything", false]
         ]
       )
-      assert.deepStrictEqual(json[4], {
+      assert.deepStrictEqual(json[5], {
         name: "staff",
         permissions: ["actions:run:deploy_*", "users:*"],
         built_in: false,

@@ -5,13 +5,14 @@ import {
   type Endpoint,
   identityEndpoints,
   provisioningEndpoints,
+  statusEndpoints,
   systemEndpoints
 } from "../../../src/http/api/endpoints.ts"
 import { IdentityApi } from "../../../src/http/api/identity/IdentityApi.ts"
 import { openApi } from "../../../src/http/api/openapi.ts"
 import { ProvisioningApi } from "../../../src/http/api/provisioning/ProvisioningApi.ts"
 import { SystemApi } from "../../../src/http/api/SystemApi.ts"
-import { isVersioned } from "../../../src/http/edge/errorBody.ts"
+import { isStatus, isVersioned } from "../../../src/http/edge/errorBody.ts"
 import { makeApp } from "../../harness/app.ts"
 import { makeIdentityApp, somebody } from "../../harness/identityApp.ts"
 import { admitted, makeTestEdge, user } from "../edge/support.ts"
@@ -118,9 +119,11 @@ describe("the OpenAPI document", () => {
 
   it("has for each API the errors that its clients know", () => {
     for (const { path, text } of operations) {
-      const [own, other] = isVersioned(path)
-        ? [/\/schemas\/\w*Problem4/u, /\/schemas\/Error4/u]
-        : [/\/schemas\/Error4/u, /Problem4/u]
+      const [own, other] = isStatus(path)
+        ? [/\/schemas\/StatusProblem4/u, /\/schemas\/(?!Status)\w+4\d\d"/u]
+        : isVersioned(path)
+          ? [/\/schemas\/\w*Problem4/u, /\/schemas\/Error4/u]
+          : [/\/schemas\/Error4/u, /Problem4/u]
       assert.match(text, own, path)
       assert.notMatch(text, other, path)
     }
@@ -148,14 +151,17 @@ describe("the OpenAPI document", () => {
       const system = yield* makeApp({ config: "[general]\npprof = true\n" })
       const identity = yield* makeIdentityApp()
       const admin = somebody("admin", ["*"])
-      const provisioned = Object.values(provisioningEndpoints).flatMap((group): ReadonlyArray<Endpoint> =>
-        Object.values(group)
-      )
-      const provisioning = yield* makeTestEdge({
-        outcome: admitted(user("ann", "*")),
-        routes: provisioned.map((endpoint) => ({ ...endpoint, handler: () => Effect.die(new Error("not asked")) }))
-      })
+      const edgeOf = (groups: Readonly<Record<string, Readonly<Record<string, Endpoint>>>>) =>
+        makeTestEdge({
+          outcome: admitted(user("ann", "*")),
+          routes: Object.values(groups)
+            .flatMap((group) => Object.values(group))
+            .map((endpoint) => ({ ...endpoint, handler: () => Effect.die(new Error("not asked")) }))
+        })
+      const provisioning = yield* edgeOf(provisioningEndpoints)
+      const machine = yield* edgeOf(statusEndpoints)
       const optionsOf = (path: string) => {
+        if (isStatus(path)) return machine.ask(path, { method: "OPTIONS" })
         if (!isVersioned(path)) return system.call(path, { method: "OPTIONS" })
         return /^\/v1\/(?:auth|users|roles|tokens|audit|approvals)\b|^\/\./u.test(path)
           ? identity.call(path, { as: admin, method: "OPTIONS" })

@@ -33,8 +33,8 @@ const contract: ReadonlyArray<readonly [permissions: ReadonlyArray<string>, ...w
 describe("the built-in roles", () => {
   const roles = new Roles([])
 
-  it("are those of the contract", () => {
-    assert.deepStrictEqual(Object.keys(builtInRoles), ["admin", "operator", "developer", "viewer"])
+  it("are those of the contract, and that of whoever reaches the state of the machine", () => {
+    assert.deepStrictEqual(Object.keys(builtInRoles), ["admin", "operator", "developer", "viewer", "status"])
     for (const [permissions, ...who] of contract) {
       for (const permission of permissions) {
         for (const role of Object.keys(builtInRoles)) {
@@ -45,7 +45,7 @@ describe("the built-in roles", () => {
   })
 
   it("but admin change nothing about who may what", () => {
-    for (const role of ["operator", "developer", "viewer"]) {
+    for (const role of ["operator", "developer", "viewer", "status"]) {
       for (const permission of ["users:manage", "tokens:manage", "keys:rotate", "secret:set", "approvals:decide"]) {
         assert.isFalse(roles.grants([role]).has(permission), `${role}: ${permission}`)
       }
