@@ -219,6 +219,7 @@ const listeners = (options: DaemonOptions) =>
           status: statusRoutes
         })
       )
+      yield* tellExposures(config, bound.reached)
       yield* registerSamplers(() => bound.listeners)
       yield* Layer.build(serviceActors(options, bound))
       yield* Layer.build(ConfigReloader.layer({ ...options.source, alsoReload: bound.reloads }))

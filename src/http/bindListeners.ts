@@ -15,6 +15,7 @@ import { resolveAccount } from "../services/commands/accounts.ts"
 import { Executor } from "../services/commands/Executor.ts"
 import type { Config, ListenerConfig } from "../services/config/Config.ts"
 import { CurrentConfig } from "../services/config/CurrentConfig.ts"
+import type { Reached } from "../services/config/exposures.ts"
 import { format, type ListenAddress } from "../services/config/ListenAddress.ts"
 import { passedFault } from "../services/config/listenerRules.ts"
 import { IdentityStore } from "../services/identity/IdentityStore.ts"
@@ -22,6 +23,7 @@ import { type ApiName, apiNames } from "../services/identity/Principal.ts"
 import { RateLimits } from "../services/limits/RateLimits.ts"
 import { ProcessLog } from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
+import { passedSocketMode } from "../services/systemd/socketMode.ts"
 import { PassedSockets, type PassedSocketsShape } from "../services/systemd/PassedSockets.ts"
 import { makeEdge } from "./edge/Edge.ts"
 import { makeLiveAnswers } from "./edge/liveAnswers.ts"
@@ -53,6 +55,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
   const log = yield* ProcessLog
   const metrics = yield* Metrics
   const bound: Array<Bound> = []
+  const reached: Array<Reached | undefined> = []
   const seen = (): Listeners =>
     bound.map(({ address, listener, stats, tls }) => ({
       address: format(address),
@@ -93,6 +96,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
         observe: metrics.observeRequest
       })
     )
+    const passed = yield* passedSocket(config, listener, sockets)
     const one = yield* listen(
       {
         address: listener.address,
@@ -100,12 +104,14 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
         socketMode: listener.socket_mode,
         socketGroup: yield* socketGroup(listener),
         limits: limitsOf(config, listener),
-        passed: yield* passedSocket(config, listener, sockets)
+        passed
       },
       app
     )
     if (tls !== undefined) yield* Effect.forkScoped(tls.follow(one))
     bound.push({ ...one, listener, tls })
+    const socketMode = passed === undefined ? undefined : yield* passedSocketMode(passed.fd)
+    reached.push(passed === undefined ? undefined : { address: one.reached, socketMode })
     yield* Effect.logInfo(`listening on ${one.url}`)
   }
   for (const name of sockets.left()) yield* Effect.logWarning(`no listener uses the socket ${name} that was passed`)
@@ -113,6 +119,7 @@ export const bindListeners = Effect.fnUntraced(function* <E, R>(
   const whole: BoundListeners = {
     listeners: bound,
     seen,
+    reached,
     reloads: listenerTls.reloads()
   }
   return whole
@@ -122,6 +129,8 @@ export interface BoundListeners {
   readonly listeners: ReadonlyArray<BoundListener>
   /** As the daemon shows them. */
   readonly seen: () => Listeners
+  /** Of each listener on a socket that was passed: where it is. */
+  readonly reached: ReadonlyArray<Reached | undefined>
   /** What a reload reads again of their files. */
   readonly reloads: ReadonlyArray<Effect.Effect<void, { readonly message: string }>>
 }

@@ -4,7 +4,7 @@
  */
 import { once } from "node:events"
 import { closeSync } from "node:fs"
-import { link, mkdir, readdir, readlink, writeFile } from "node:fs/promises"
+import { chmod, link, mkdir, readdir, readlink, writeFile } from "node:fs/promises"
 import * as Net from "node:net"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -18,7 +18,7 @@ const quiet = '[general]\npipe_file = ""\n'
 const local = '[[listeners]]\naddress = "127.0.0.1:0"\n'
 
 describe.skipIf(!hasFfi)("a service manager that wants to be told", () => {
-  it.live("hears of the start, a reload, a stop, and three times in a period that all is well", () =>
+  it.live("hears of the start, a reload, a stop, and in between that all is well", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const address = join(folder, "notify")
@@ -126,6 +126,8 @@ const listening = Effect.fnUntraced(function* (where: Net.ListenOptions, keep?: 
   yield* Effect.promise(async () => {
     server.close()
     await once(server, "close")
+    // Node has removed the name by which the kernel knows the socket.
+    if (where.path !== undefined && keep !== undefined) await link(keep, where.path)
   })
   return { fd, port: typeof address === "object" && address !== null ? address.port : 0 }
 })
@@ -143,6 +145,8 @@ describe.skipIf(!hasFfi)("sockets that the service manager passes", () => {
       const path = join(folder, "own.sock")
       const web = yield* listening({ host: "127.0.0.1", port: 0 })
       const file = yield* listening({ path: join(folder, "made.sock") }, path)
+      // As systemd makes it where its unit does not say SocketMode=.
+      yield* Effect.promise(() => chmod(path, 0o666))
       const config =
         '[[listeners]]\naddress = "systemd:file"\nauth = ["socket"]\n' +
         '[[listeners]]\naddress = "systemd:web"\nauth = ["none"]\nroles = ["viewer"]\n'
@@ -154,6 +158,7 @@ describe.skipIf(!hasFfi)("sockets that the service manager passes", () => {
       })
       assert.include(daemon.said(), "listening on systemd:file\n")
       assert.include(daemon.said(), `listening on http://127.0.0.1:${web.port}\n`)
+      assert.include(daemon.said(), "systemd:file lets in every user of this machine (mode 0666)")
       const info = yield* curl("--unix-socket", path, "http://localhost/api/v1/info")
       assert.include(info.body, '"address":"systemd:web"')
       assert.strictEqual((yield* curl(`http://127.0.0.1:${web.port}/livez`)).status, 200)
@@ -182,6 +187,20 @@ describe.skipIf(!hasFfi)("sockets that the service manager passes", () => {
       assert.include(missing.err, 'cannot listen on systemd:web: the service manager has passed the sockets "other"')
       const none = yield* run({ folder, config })
       assert.include(none.err, "cannot listen on systemd:web: the service manager has passed no sockets")
+    })
+  )
+
+  it.live("are told of where they let in more than the file could say", () =>
+    Effect.gen(function* () {
+      const everywhere = yield* listening({ host: "0.0.0.0", port: 0 })
+      const config = `${quiet}[[listeners]]\naddress = "systemd:web"\n`
+      const daemon = yield* start({ config, passed: [everywhere.fd], ...passing("web", 1) })
+      const where = `systemd:web (0.0.0.0:${everywhere.port})`
+      assert.include(daemon.said(), `listeners[0]: ${where} takes logins and tokens without TLS`)
+      assert.include(
+        daemon.said(),
+        `listeners[0]: ${where} is not of this machine alone, and the System API has no password`
+      )
     })
   )
 

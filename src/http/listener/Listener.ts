@@ -61,6 +61,8 @@ export interface ListenerOptions {
 export interface BoundListener {
   /** As in the configuration, with the port that was found where it was 0. */
   readonly address: ListenAddress
+  /** Where it listens: as `address`, but of a socket that was passed what the socket tells; of a UNIX socket no path. */
+  readonly reached: ListenAddress
   /** For people and for curl; a wildcard address is shown as this machine's own. */
   readonly url: string
   /** Bounded by the grace; again and after the scope has closed it does nothing. */
@@ -134,6 +136,7 @@ export const listen = Effect.fnUntraced(function* (
   return {
     // As metrics and statuses name it: the same wherever the service manager listens.
     address: address._tag === "Passed" ? address : bound,
+    reached: bound,
     url: address._tag === "Passed" && bound._tag === "Unix" ? format(address) : urlOf(bound, certificate !== undefined),
     stop,
     setSecureContext: (next) =>
