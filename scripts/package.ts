@@ -6,12 +6,10 @@
  *   --output DIR   instead of dist
  *   --quick        not compressed: for tests, which install it once and throw it away
  *
- * The same sources, Node and dpkg make the same bytes: times are SOURCE_DATE_EPOCH or that of the last commit, owners are
+ * The same dist/, Node and dpkg make the same bytes: times are SOURCE_DATE_EPOCH or that of the last commit, owners are
  * root, names are sorted. The runtime loses its symbols where there is a `strip` (a fifth of it). It is the very Node that has
  * compiled the bundle, so that the compiled form is taken.
  */
-import * as Completions from "effect/cli/Completions"
-import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
@@ -32,11 +30,10 @@ import { tmpdir } from "node:os"
 import { dirname, join, relative } from "node:path"
 import { parseArgs, promisify } from "node:util"
 import { gzipSync } from "node:zlib"
-import { rootCommand } from "../src/cli/Cli.ts"
 import { version as ownVersion } from "../src/cli/version.ts"
 import { jsonSchema } from "../src/services/config/ConfigSchema.ts"
 import { commandPage } from "./package/commandPage.ts"
-import { completions } from "./package/completions.ts"
+import { commandLine, completions } from "./package/completions.ts"
 import { configPage } from "./package/configPage.ts"
 import { changelog, control, copyright, type Release } from "./package/texts.ts"
 
@@ -121,9 +118,7 @@ const putService = async (): Promise<void> => {
 }
 
 const putDocuments = async (): Promise<void> => {
-  // As data only: nothing of it runs.
-  const nothing = () => Effect.void
-  const command = Completions.fromCommand(rootCommand({ serve: nothing, exportEvents: nothing, importEvents: nothing }))
+  const command = commandLine()
   await put("usr/share/man/man1/systemapi.1.gz", zipped(commandPage(command, day, release.version)))
   const configuration = configPage(jsonSchema(), day, release.version)
   await put("usr/share/man/man5/systemapi-config.toml.5.gz", zipped(configuration))

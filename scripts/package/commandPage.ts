@@ -12,9 +12,24 @@ const all = (command: Completions.CommandDescriptor, above: string): ReadonlyArr
   return [{ path, command }, ...command.subcommands.flatMap((below) => all(below, `${path} `))]
 }
 
+const valueOf = (type: Completions.FlagDescriptor["type"]): string => {
+  switch (type._tag) {
+    case "Boolean":
+      return ""
+    case "Choice":
+      return ` ${type.values.join("|")}`
+    case "Path":
+      return type.pathType === "directory" ? " DIR" : " FILE"
+    case "Int":
+      return " N"
+    default:
+      return " VALUE"
+  }
+}
+
 const flagOf = ({ aliases, name, type }: Completions.FlagDescriptor): string => {
   const names = [`--${name}`, ...aliases.map((alias) => (alias.length === 1 ? `-${alias}` : `--${alias}`))]
-  return `${names.join(", ")}${type._tag === "Boolean" ? "" : ` ${type._tag === "Choice" ? type.values.join("|") : "VALUE"}`}`
+  return `${names.join(", ")}${valueOf(type)}`
 }
 
 const argumentOf = ({ name, required, variadic }: Completions.ArgumentDescriptor): string => {

@@ -1,5 +1,10 @@
-/** Completions of bash, zsh and fish, made of the command line itself; files and fixed words are told to them by name. */
+/**
+ * The command line as data, which its man page and its completions (bash, zsh, fish) are made of: as the parser has it, but
+ * that it knows which words are files, folders or one of a few.
+ */
 import * as Completions from "effect/cli/Completions"
+import * as Effect from "effect/Effect"
+import { rootCommand } from "../../src/cli/Cli.ts"
 
 /** What takes a file or a folder, by the name of the flag or argument. */
 const paths: Readonly<Record<string, "file" | "directory">> = {
@@ -23,6 +28,14 @@ const typed = <A extends Completions.FlagDescriptor | Completions.ArgumentDescri
   return values === undefined ? part : { ...part, type: { _tag: "Choice", values } }
 }
 
+/** Every command, its flags and its arguments. */
+export const commandLine = (): Completions.CommandDescriptor => {
+  // Nothing of it runs.
+  const nothing = () => Effect.void
+  const root = rootCommand({ serve: nothing, exportEvents: nothing, importEvents: nothing })
+  return withTypes(Completions.fromCommand(root))
+}
+
 const withTypes = (command: Completions.CommandDescriptor): Completions.CommandDescriptor => ({
   ...command,
   flags: command.flags.map(typed),
@@ -35,4 +48,4 @@ const withoutAdvice = (script: string): string =>
   script.replace(/^# Installation:\n(?:#.*\n)+/mu, "#\n").replaceAll(/^#\n(?:#\n)+/gmu, "#\n")
 
 export const completions = (shell: Completions.Shell, root: Completions.CommandDescriptor): string =>
-  withoutAdvice(Completions.generate(root.name, shell, withTypes(root)))
+  withoutAdvice(Completions.generate(root.name, shell, root))

@@ -27,8 +27,8 @@ const Shape = Schema.Struct({
   default: Schema.optionalKey(Schema.Unknown),
   const: Schema.optionalKey(Schema.Unknown),
   enum: Schema.optionalKey(Schema.Array(Schema.Unknown)),
-  minimum: Schema.optionalKey(Schema.Number),
-  maximum: Schema.optionalKey(Schema.Number),
+  minimum: Schema.optionalKey(Schema.Finite),
+  maximum: Schema.optionalKey(Schema.Finite),
   properties: Schema.optionalKey(
     Schema.Record(
       Schema.String,

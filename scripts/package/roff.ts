@@ -16,10 +16,7 @@ export const paragraph = (words: string): string => `.PP\n${text(words)}`
 
 /** A term in bold, and what it means below it, indented. */
 export const item = (term: string, ...lines: ReadonlyArray<string>): string =>
-  [".TP", `.B ${argument(term)}`, ...lines.map(text)]
-    .join("\n.br\n")
-    .replace("\n.br\n.B", "\n.B")
-    .replace("\n.br\n", "\n")
+  [".TP", `.B ${argument(term)}`, lines.map(text).join("\n.br\n")].join("\n")
 
 /** Lines as they are, in the letters of a terminal. */
 export const example = (...lines: ReadonlyArray<string>): string => [".PP", ".EX", ...lines.map(text), ".EE"].join("\n")

@@ -16,8 +16,13 @@ export interface Release {
  * over D-Bus, and polkit decides what it may have done to them.
  */
 const depends = [
-  ...["libatomic1", "libc6 (>= 2.28)", "libgcc-s1 (>= 3.3)", "libstdc++6 (>= 5.2)"],
-  ...["systemd (>= 247)", "default-dbus-system-bus | dbus-system-bus", "init-system-helpers (>= 1.54)"]
+  "libatomic1",
+  "libc6 (>= 2.28)",
+  "libgcc-s1 (>= 3.3)",
+  "libstdc++6 (>= 5.2)",
+  "systemd (>= 247)",
+  "default-dbus-system-bus | dbus-system-bus",
+  "init-system-helpers (>= 1.54)"
 ]
 
 const description = `event log, actions and state of a machine, over HTTP

@@ -20,8 +20,16 @@ const url = "http://localhost/api/v1/events"
 const tell = (guest: GuestShape, message: string): Effect.Effect<number | undefined> =>
   Effect.map(
     guest.inNetwork([
-      ...["curl", "--silent", "--fail", "--max-time", "20", "--json", JSON.stringify({ message })],
-      ...["--unix-socket", guest.path("/run/systemapi/systemapi.sock"), url]
+      "curl",
+      "--silent",
+      "--fail",
+      "--max-time",
+      "20",
+      "--json",
+      JSON.stringify({ message }),
+      "--unix-socket",
+      guest.path("/run/systemapi/systemapi.sock"),
+      url
     ]),
     ({ code, out }) => (code === 0 ? Schema.decodeSync(Stored)(out).seq : undefined)
   )

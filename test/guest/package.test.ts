@@ -80,6 +80,13 @@ inGuest("the package", delivered, (it) => {
       const checked = yield* guest.exec(["systemapi", "config", "check", "/etc/systemapi/systemapi-config.toml"])
       assert.deepStrictEqual([checked.code, checked.err], [0, ""])
       yield* guest.must("systemapi", "config", "check", "/usr/share/doc/systemapi/examples/systemapi-config.toml")
+      const units = ["systemapi.service", "systemapi.socket"].map((name) => `/usr/lib/systemd/system/${name}`)
+      assert.deepStrictEqual(yield* guest.exec(["systemd-analyze", "verify", "--man=no", ...units]), {
+        code: 0,
+        signal: null,
+        out: "",
+        err: ""
+      })
       // What dpkg has unpacked is what the package says that it is.
       assert.strictEqual(yield* guest.must("dpkg", "--verify", "systemapi"), "")
     })

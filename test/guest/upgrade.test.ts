@@ -86,7 +86,9 @@ inGuest("an upgrade", withBoth, (it) => {
     Effect.gen(function* () {
       const guest = yield* Guest
       yield* guest.must(
-        ...["sed", "--in-place", 's/^address = "127.0.0.1:3535"/address = "systemd:http"/'],
+        "sed",
+        "--in-place",
+        's/^address = "127.0.0.1:3535"/address = "systemd:http"/',
         "/etc/systemapi/systemapi-config.toml"
       )
       yield* guest.must("systemctl", "stop", "systemapi.service")
@@ -107,11 +109,9 @@ inGuest("an upgrade", withBoth, (it) => {
       const guest = yield* Guest
       yield* guest.write("/root/token", "a token of the administrator\n", "0600")
       yield* guest.must(
-        ...[
-          "sed",
-          "--in-place",
-          's|^basic_auth_bootstrap_token_path = .*|basic_auth_bootstrap_token_path = "credential:bootstrap"|'
-        ],
+        "sed",
+        "--in-place",
+        's|^basic_auth_bootstrap_token_path = .*|basic_auth_bootstrap_token_path = "credential:bootstrap"|',
         "/etc/systemapi/systemapi-config.toml"
       )
       yield* dropIn(guest, "[Service]", "LoadCredential=bootstrap:/root/token")

@@ -70,7 +70,7 @@ export const installed: Layer.Layer<Guest, BootFailed> = Layer.effect(
 
 /** Asks as root, who needs no password at this socket. */
 export const ask = (guest: GuestShape, path: string, ...args: ReadonlyArray<string>): Effect.Effect<Answer> =>
-  guest.curl(...["--unix-socket", guest.path("/run/systemapi/systemapi.sock"), ...args], `http://localhost${path}`)
+  guest.curl("--unix-socket", guest.path("/run/systemapi/systemapi.sock"), ...args, `http://localhost${path}`)
 
 /** Changes the unit, and puts the change in force. */
 export const dropIn = (guest: GuestShape, ...lines: ReadonlyArray<string>): Effect.Effect<void> =>

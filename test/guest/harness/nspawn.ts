@@ -76,9 +76,20 @@ const launcher = `
  * BPF for the rules on devices and addresses, and raising limits.
  */
 const nspawnOptions = [
-  ...["--quiet", "--settings=no", "--boot", "--console=pipe", "--private-network", "--hostname=guest"],
-  ...["--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off"],
-  ...["--capability=CAP_SYS_RESOURCE", "--system-call-filter=bpf", "--rlimit=RLIMIT_NOFILE=1024:524288"]
+  "--quiet",
+  "--settings=no",
+  "--boot",
+  "--console=pipe",
+  "--private-network",
+  "--hostname=guest",
+  "--register=no",
+  "--keep-unit",
+  "--link-journal=no",
+  "--resolv-conf=off",
+  "--timezone=off",
+  "--capability=CAP_SYS_RESOURCE",
+  "--system-call-filter=bpf",
+  "--rlimit=RLIMIT_NOFILE=1024:524288"
 ]
 
 const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`)
@@ -171,9 +182,23 @@ const launch = (name: string, tree: string, place: string, groups: string, optio
   const binds = Object.entries(options.binds ?? {}).map(([there, here]) => `--bind-ro=${here}:${there}`)
   const scope = ["systemd-run", "--scope", "--quiet", "--collect", "--property=Delegate=yes", `--unit=${name}`, "--"]
   const whole = [
-    ...["--pdeathsig=KILL", "--", ...(isSystemdHere() ? scope : [])],
-    ...["unshare", "--mount", "--", "sh", "-c", launcher, "sh", name, tree, place, isSystemdHere() ? "" : groups],
-    ...[`--machine=${name}`, ...nspawnOptions, ...binds]
+    "--pdeathsig=KILL",
+    "--",
+    ...(isSystemdHere() ? scope : []),
+    "unshare",
+    "--mount",
+    "--",
+    "sh",
+    "-c",
+    launcher,
+    "sh",
+    name,
+    tree,
+    place,
+    isSystemdHere() ? "" : groups,
+    `--machine=${name}`,
+    ...nspawnOptions,
+    ...binds
   ]
   const env = { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1" }
   const child = spawn("setpriv", whole, { env, stdio: ["ignore", "pipe", "pipe"] })

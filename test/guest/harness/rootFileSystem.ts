@@ -24,8 +24,14 @@ export const place = process.env["SYSTEMAPI_GUEST_DIR"] ?? "/var/tmp/systemapi-g
  * decides who may control units. It needs libpam-systemd by another name, which debootstrap does not see through.
  */
 const packages = [
-  ...["dbus", "libnss-systemd", "libpam-systemd", "polkitd", "systemd", "systemd-sysv"],
-  ...["libatomic1", "libstdc++6"]
+  "dbus",
+  "libnss-systemd",
+  "libpam-systemd",
+  "polkitd",
+  "systemd",
+  "systemd-sysv",
+  "libatomic1",
+  "libstdc++6"
 ]
 
 /** The end of debootstrap's log, where it says what was wrong. */
@@ -118,11 +124,6 @@ export const prepared = async (): Promise<string> => {
   if (existsSync(tree)) return tree
   await mkdir(place, { recursive: true, mode: 0o755 })
   const script = fileURLToPath(new URL("prepare.ts", import.meta.url))
-  try {
-    await run("flock", [join(place, "lock"), process.execPath, script, "--locked"])
-  } catch (cause) {
-    // It has said everything on standard error, which the message repeats.
-    throw new Error(cause instanceof Error ? cause.message : "the root file system could not be made")
-  }
+  await run("flock", [join(place, "lock"), process.execPath, script, "--locked"])
   return tree
 }
