@@ -1,38 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { GpuReport, GpuSeen, Xid } from "../../../src/services/gpus/Gpus.ts"
 import { judgeDriver, judgeGpu, worst } from "../../../src/services/gpus/health.ts"
+import { gpuSeen as well } from "./readings.ts"
 import { parseXid } from "../../../src/services/gpus/Xids.ts"
-
-const well: GpuSeen = {
-  index: 0,
-  name: "NVIDIA H200",
-  uuid: "GPU-0",
-  pciBusId: "00000000:19:00.0",
-  memoryTotal: 143_771,
-  memoryUsed: 1,
-  memoryFree: 143_770,
-  powerDraw: 74.5,
-  powerLimit: 700,
-  temperature: 30,
-  memoryTemperature: null,
-  hardwareSlowdown: false,
-  softwareSlowdown: false,
-  gpuUtilization: 0,
-  memoryUtilization: 0,
-  eccMode: true,
-  correctedVolatile: 4,
-  correctedAggregate: 4,
-  uncorrectedVolatile: 0,
-  uncorrectedAggregate: 3,
-  pagesPending: null,
-  performanceState: "P0",
-  persistenceMode: true,
-  computeMode: "Default",
-  migMode: "Disabled",
-  seen: "now",
-  remapped: { corrected: 1, uncorrected: 0, pending: false, failed: false },
-  faults: []
-}
 
 const day = 86_400_000
 const now = 10 * day
