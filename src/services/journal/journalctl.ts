@@ -38,8 +38,19 @@ const pagesWaiting = 64
 /** A process and some 0.6 MiB each. */
 const followersAtOnce = 64
 
+/** Whose reader has left, and who have not ended yet. */
+const leavingMax = 64
+
 /** Every unit that is recorded, the kernel's words about GPUs, and some that are being replaced. */
 const ownAtOnce = recordedMax + 8
+
+/**
+ * What is decoded at once, some forty entries: what is in hand when V8 looks for garbage it keeps until it looks for all
+ * of it, so that a long reading of large pieces has 90 MiB of them lying about.
+ */
+const batchBytes = 16 * 1024
+
+const nothing = { bytes: new Uint8Array(0), stream: "stdout" } as const
 
 /** journalctl's complaints are a line or two. */
 const complaintLengthMax = 4096
@@ -57,21 +68,31 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
     Effect.map(readTool(executor)({ name: "journalctl", who: "daemon", ...run }), ({ next, result }) => {
       const lines = new JournalLines()
       let complaint = ""
-      const entriesOf = (part: OutputPart): ReadonlyArray<JournalEntry> => {
+      /** What was read and is not decoded yet. */
+      let part: OutputPart | undefined
+      let segment = 0
+      let offset = 0
+
+      const decode = ({ segments }: OutputPart): ReadonlyArray<JournalEntry> => {
         const entries: Array<JournalEntry> = []
-        for (const { bytes, stream } of part.segments) {
-          if (stream === "stderr") {
-            complaint = (complaint + Buffer.from(bytes).toString()).slice(0, complaintLengthMax)
-            continue
-          }
-          for (const line of lines.push(bytes)) {
-            const entry = decodeEntry(line, units)
-            if (entry !== undefined) entries.push(entry)
-          }
+        const { bytes, stream } = segments[segment] ?? nothing
+        const some = bytes.subarray(offset, offset + batchBytes)
+        offset += some.length
+        if (offset >= bytes.length) {
+          offset = 0
+          segment += 1
         }
-        part.free?.()
+        if (stream === "stderr") {
+          complaint = (complaint + Buffer.from(some).toString()).slice(0, complaintLengthMax)
+          return entries
+        }
+        for (const line of lines.push(some)) {
+          const entry = decodeEntry(line, units)
+          if (entry !== undefined) entries.push(entry)
+        }
         return entries
       }
+
       const end = Effect.flatMap(result, (ended) => {
         const code = exitCode(ended)
         // With a pattern that nothing matches it exits with 1, and has nothing to complain of.
@@ -80,12 +101,27 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
           ? Effect.succeed(undefined)
           : Effect.fail(new ToolFailed({ command: "journalctl", exit_code: code }))
       })
-      return Effect.flatMap(next, (part) => {
-        if (part === undefined) return end
-        const entries = entriesOf(part)
+
+      const batch = (from: OutputPart) => {
+        const entries = decode(from)
+        if (segment >= from.segments.length) {
+          part = undefined
+          segment = 0
+          from.free?.()
+        }
         const fault = complaint === "" ? undefined : faultOf(complaint)
         return fault === undefined ? Effect.succeed(entries) : Effect.fail(fault)
-      })
+      }
+
+      return Effect.suspend(() =>
+        part !== undefined
+          ? batch(part)
+          : Effect.flatMap(next, (read) => {
+              if (read === undefined) return end
+              part = read
+              return batch(read)
+            })
+      )
     })
 
   /** Reads entries until `take` has enough, within the deadline. */
@@ -156,7 +192,7 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
     const run: Run = {
       argv: followArguments(query),
       lane: own ? "tool:journalctl-own" : "tool:journalctl-follow",
-      concurrency: own ? ownAtOnce : followersAtOnce,
+      concurrency: own ? ownAtOnce : followersAtOnce + leavingMax,
       queueLength: 0
     }
     const pull = Effect.gen(function* () {
