@@ -490,6 +490,7 @@ it.live("every actor that the daemon has is killed above, or in its own test", (
       "EventStore",
       "GpuWatch",
       "IdentityKeeper",
+      "JournalReader",
       "LifeRecorder",
       "Operations",
       "OperationsRetention",

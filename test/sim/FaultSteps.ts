@@ -1,5 +1,6 @@
 /** What goes wrong: devices, actors, processes, clocks. Each fault heals by itself after a while. */
 import * as Exit from "effect/Exit"
+import { ToolFailed } from "../../src/services/tools/Tool.ts"
 import { pipePaths } from "./Setup.ts"
 import type { Simulation } from "./Simulation.ts"
 import { type StorageFault, wellMs } from "./SimStorage.ts"
@@ -185,6 +186,34 @@ const spawner: Step = {
         )
 }
 
+const journalctlEnded = new ToolFailed({ command: "journalctl", exit_code: -1 })
+
+const journal: Step = {
+  name: "journalctl ends",
+  weight: 1,
+  run: (sim) => {
+    const { device } = sim.journal
+    if (sim.random.chance(0.5)) {
+      return fault(
+        sim,
+        "journalctl ends",
+        () => device.end(journalctlEnded),
+        () => {}
+      )
+    }
+    fault(
+      sim,
+      "journalctl does not run",
+      () => {
+        device.fault = journalctlEnded
+      },
+      () => {
+        device.fault = undefined
+      }
+    )
+  }
+}
+
 const actor: Step = {
   name: "an actor ends",
   weight: 4,
@@ -255,6 +284,7 @@ export const faultSteps: ReadonlyArray<Step> = [
   fifo,
   disk,
   spawner,
+  journal,
   actor,
   storm,
   crash,

@@ -8,6 +8,7 @@ export type Invariant =
   | "stored once"
   | "fifo order"
   | "fifo arrives"
+  | "journal once, in order"
   | "readers see the log"
   | "followers miss nothing"
   | "audit is told"

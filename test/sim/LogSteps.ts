@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import type { Answer, Ending } from "./Connection.ts"
 import { Follower } from "./Follower.ts"
 import { send } from "./Requests.ts"
-import { pipePaths } from "./Setup.ts"
+import { pipePaths, unitIds } from "./Setup.ts"
 import { describeAnswer, type Simulation } from "./Simulation.ts"
 import type { Step } from "./Step.ts"
 
@@ -131,6 +131,22 @@ const flood: Step = {
   }
 }
 
+const entries: Step = {
+  name: "entries in the journal",
+  weight: 6,
+  run: (sim) => {
+    const id = sim.random.pick(unitIds)
+    const messages = Array.from({ length: sim.random.between(1, 9) }, () => sim.name("j"))
+    sim.trace.say(`${messages.length} entries of ${id} in the journal, from ${messages[0] ?? ""} on`)
+    if (sim.isUp) sim.trace.count("journal written while it is read")
+    // Some of them are alike in all but their text, and are one run.
+    sim.journal.say(id, messages, {
+      priority: sim.random.pick([3, 6, 6]),
+      realtimeUs: Math.round(sim.world.wallMs * 1000)
+    })
+  }
+}
+
 const tail: Step = {
   name: "the newest as they are",
   weight: 4,
@@ -241,6 +257,7 @@ export const logSteps: ReadonlyArray<Step> = [
   manyEvents,
   line,
   flood,
+  entries,
   tail,
   page,
   everything,

@@ -11,6 +11,8 @@ import type { RecentLimits } from "../../src/services/events/RecentEvents.ts"
 import { type Behaviour, behaviours } from "./SimSpawner.ts"
 
 export const pipePaths = ["/run/pipe.fifo", "/run/second.fifo"] as const
+/** All of them are recorded, but for one after some reloads. */
+export const unitIds = ["first", "second"] as const
 export const secretPath = "/etc/secret"
 export const uploadPaths: Readonly<Record<string, string>> = { small: "/srv/small.conf", large: "/srv/large.conf" }
 export const uploadBytesMax = 20_000
@@ -47,6 +49,7 @@ const makeSetup = (which: number): Setup => {
       max_age_s: which % 4 === 2 ? 120 : 0
     },
     limits: { stop_timeout_ms: 4000 },
+    units: Object.fromEntries(unitIds.map((id) => [id, { unit: `${id}.service`, record: true }])),
     actions: Object.fromEntries(behaviours.map((name, i) => [name, actionOf(name, busy, i + which)])),
     file_uploads: {
       small: { path: uploadPaths["small"], max_bytes: uploadBytesMax },
@@ -85,7 +88,8 @@ export const rereadOf = (
     case "changed": {
       const general = { ...config.general, strict: !config.general.strict }
       const actions = new Map([...config.actions].filter(([name]) => name !== "fail"))
-      return Effect.succeed({ config: { ...config, general, actions }, warnings: [], exposures: [] })
+      const units = new Map([...config.units].filter(([id]) => id !== "second"))
+      return Effect.succeed({ config: { ...config, general, actions, units }, warnings: [], exposures: [] })
     }
     case "wrong":
       return Effect.fail(new ConfigError({ problems: ["systemapi-config.toml:1: is wrong"] }))

@@ -19,6 +19,8 @@ import * as CommandExecutor from "../../src/actors/CommandExecutor.ts"
 import * as ConfigReloader from "../../src/actors/ConfigReloader.ts"
 import * as EventStore from "../../src/actors/EventStore.ts"
 import * as IdentityKeeper from "../../src/actors/IdentityKeeper.ts"
+import * as JournalFeed from "../../src/actors/JournalFeed.ts"
+import * as JournalReader from "../../src/actors/JournalReader.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import * as LifeRecorder from "../../src/actors/LifeRecorder.ts"
 import * as Operations from "../../src/actors/Operations.ts"
@@ -47,6 +49,7 @@ import { EventLog } from "../../src/services/events/EventLog.ts"
 import { Fifo } from "../../src/services/fifo/Fifo.ts"
 import { Pipes } from "../../src/services/fifo/Pipes.ts"
 import { Disk } from "../../src/services/files/Disk.ts"
+import type { Journal } from "../../src/services/journal/Journal.ts"
 import { FileUploads } from "../../src/services/files/FileUploads.ts"
 import { cleanLeftovers } from "../../src/services/files/Leftovers.ts"
 import { Uploads } from "../../src/services/files/Uploads.ts"
@@ -74,6 +77,7 @@ export interface Machine {
   readonly spawner: Layer.Layer<Spawner>
   readonly disk: Layer.Layer<Disk>
   readonly fifo: Layer.Layer<Fifo>
+  readonly journal: Layer.Layer<Journal>
 }
 
 /** What a mutation puts in the place of a part, made of the real one. */
@@ -173,6 +177,7 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
     machine.identities,
     machine.operations,
     machine.spawner,
+    machine.journal,
     noProcesses,
     FileSystem.layerNoop({})
   )
@@ -209,7 +214,8 @@ export const startDaemon = Effect.fnUntraced(function* (options: DaemonOptions) 
   const { max_age_s: maxAgeSeconds, max_bytes: maxBytes, max_count: maxCount } = config.events
   const audit = () => ({ maxCount: config.audit.max_count, maxAgeSeconds: config.audit.max_age_s })
   const retention = Retention.layer({ maxCount, maxBytes, maxAgeSeconds, audit })
-  const parts = Layer.mergeAll(pipes, retention, IdentityKeeper.layer, LifeRecorder.layer).pipe(
+  const journals = JournalReader.layerWith(Effect.succeed(JournalFeed))
+  const parts = Layer.mergeAll(pipes, retention, IdentityKeeper.layer, journals, LifeRecorder.layer).pipe(
     Layer.provideMerge(work),
     Layer.provideMerge(platform)
   )

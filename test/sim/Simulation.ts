@@ -10,6 +10,7 @@ import { FileModel } from "./FileModel.ts"
 import type { Follower } from "./Follower.ts"
 import { Judge } from "./Judge.ts"
 import { AuditModel } from "./AuditModel.ts"
+import { JournalModel } from "./JournalModel.ts"
 import { LogModel } from "./LogModel.ts"
 import { PipeModel } from "./PipeModel.ts"
 import { Random } from "./Random.ts"
@@ -51,6 +52,7 @@ export class Simulation {
   readonly audit: AuditModel
   readonly log: LogModel
   readonly pipes: PipeModel
+  readonly journal: JournalModel
   readonly setup: Setup
   readonly connections = new Set<Connection>()
   readonly secret = new SecretModel("first", this.judge)
@@ -83,6 +85,7 @@ export class Simulation {
     this.spawner = new SimSpawner(...device("spawner"))
     this.log = new LogModel(this.judge, this.storage)
     this.audit = new AuditModel(this.judge)
+    this.journal = new JournalModel(this.judge)
     this.pipes = new PipeModel(
       this.judge,
       this.world,
@@ -103,6 +106,7 @@ export class Simulation {
       this.work.committed(commit, this.undisturbed)
       this.pipes.committed(commit)
       this.audit.committed(commit)
+      this.journal.committed(commit)
       for (const { message, seq } of commit.events) this.trace.say(`  stored ${seq}: ${message.slice(0, 70)}`)
     }
     this.fifo.listener = {
@@ -139,7 +143,8 @@ export class Simulation {
         operations: this.operations.layer,
         spawner: this.spawner.layer(owner),
         disk: this.disk.layer(owner),
-        fifo: this.fifo.layer(owner)
+        fifo: this.fifo.layer(owner),
+        journal: this.journal.device.layer
       },
       setup: this.setup,
       replaced: this.replaced,

@@ -4,7 +4,15 @@
  */
 import { behaviours } from "./SimSpawner.ts"
 
-const actors = ["EventStore", "CommandExecutor", "Retention", "LifeRecorder", "ConfigReloader", "pipe:pipe.fifo"]
+const actors = [
+  "EventStore",
+  "CommandExecutor",
+  "Retention",
+  "LifeRecorder",
+  "ConfigReloader",
+  "JournalReader",
+  "pipe:pipe.fifo"
+]
 const disk = ["create", "write", "sync", "chmod", "rename", "remove", "syncFolder", "read"]
 
 export const mustHappen: ReadonlyArray<string> = [
@@ -33,6 +41,9 @@ export const mustHappen: ReadonlyArray<string> = [
   "fault fifo removed",
   "file in the place of a FIFO ingested",
   "fault fifo replaced",
+  "journal written while it is read",
+  "fault journalctl ends",
+  "fault journalctl does not run",
   ...behaviours.map((program) => `command ${program} started`),
   "command met SIGTERM",
   "command met SIGKILL",

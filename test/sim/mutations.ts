@@ -32,11 +32,11 @@ export const mutations: ReadonlyArray<Mutation> = [
         let last: number | undefined
         return {
           ...real,
-          append: (runs) =>
+          append: (runs, marks) =>
             Effect.gen(function* () {
               const first: number = (last ?? (yield* real.state).last) + 1
               last = first - 1 + runs.reduce((sum, { messages }) => sum + messages.length, 0)
-              yield* Effect.forkDetach(real.append(runs))
+              yield* Effect.forkDetach(real.append(runs, marks))
               const range: SeqRange = { first, last }
               return range
             })
@@ -224,7 +224,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "events that a full disk refuses are acknowledged",
     breaks: "acknowledged is stored",
-    also: ["fifo order"],
+    also: ["fifo order", "fifo arrives"],
     mutate: () => ({
       log: (real) => ({
         ...real,
@@ -241,6 +241,47 @@ export const mutations: ReadonlyArray<Mutation> = [
       log: (real) => ({
         ...real,
         append: (runs) => Effect.catchTag(real.append(runs), "StoreFailed", () => real.append(runs))
+      })
+    })
+  },
+  {
+    name: "how far a journal was read is stored behind what was read",
+    breaks: "journal once, in order",
+    also: [],
+    mutate: () => ({
+      storage: (real) => ({
+        ...real,
+        append: (runs, marks) =>
+          marks === undefined || marks.size === 0
+            ? real.append(runs)
+            : Effect.tap(real.append(runs), () => real.append([], marks))
+      })
+    })
+  },
+  {
+    name: "how far a journal was read is stored ahead of what was read",
+    breaks: "journal once, in order",
+    also: [],
+    mutate: () => ({
+      storage: (real) => ({
+        ...real,
+        append: (runs, marks) =>
+          marks === undefined || marks.size === 0
+            ? real.append(runs)
+            : Effect.andThen(real.append([], marks), real.append(runs))
+      })
+    })
+  },
+  {
+    name: "a mark is moved from wherever it is",
+    breaks: "journal once, in order",
+    also: [],
+    mutate: () => ({
+      log: (real) => ({
+        ...real,
+        bounds: real.bounds,
+        appendMarked: (runs, move) =>
+          Effect.flatMap(real.mark(move.name), (from) => real.appendMarked(runs, { ...move, from }))
       })
     })
   },

@@ -97,6 +97,7 @@ const settle = (sim: Simulation): void => {
   sim.disk.heal()
   sim.fifo.failures = 0
   sim.spawner.failures = 0
+  sim.journal.device.fault = undefined
   sim.advance(settleMs)
   const { daemon, judge } = sim
   if (daemon === undefined || sim.stopping) return judge.fail("nothing hangs", "the daemon is not up again")
@@ -106,6 +107,7 @@ const settle = (sim: Simulation): void => {
   )
   judge.check(daemon.log.degraded() === undefined, "nothing hangs", () => `degraded: ${daemon.log.degraded() ?? ""}`)
   judge.check(sim.pipes.settled(), "fifo arrives", () => sim.pipes.describe())
+  sim.journal.settled([...daemon.config.get().units.keys()])
   for (const follower of sim.followers) {
     const { position } = follower
     judge.check(
