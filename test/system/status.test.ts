@@ -75,7 +75,7 @@ class Status extends Context.Service<Status, Served>()("test/system/status/Statu
 }
 
 const Json = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
-const bodyOf = ({ body }: Answer) => Effect.orDie(Schema.decodeUnknownEffect(Json)(body))
+const bodyOf = ({ body }: Answer) => Effect.orDie(Schema.decodeEffect(Json)(body))
 
 /** The same of both ways in. */
 const everywhere = Effect.fnUntraced(function* (path: string, ...args: ReadonlyArray<string>) {

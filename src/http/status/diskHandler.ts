@@ -40,7 +40,12 @@ const askedBy = Effect.fnUntraced(function* (call: Call) {
   return asked
 })
 
-export const makeDiskHandler = ({ config, disk, host }: Pick<StatusServices, "config" | "disk" | "host">): Handler => {
+interface DiskServices extends Pick<StatusServices, "disk"> {
+  readonly config: Pick<StatusServices["config"], "get">
+  readonly host: Pick<StatusServices["host"], "mounts" | "spaces">
+}
+
+export const makeDiskHandler = ({ config, disk, host }: DiskServices): Handler => {
   /** Of `/` all of them, else the one that the path is on. */
   const filesystems = (path: string) =>
     Effect.flatMap(host.mounts, (mounts) => {

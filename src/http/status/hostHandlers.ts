@@ -12,7 +12,9 @@ import { toolFailure } from "./failures.ts"
 import type { StatusServices } from "./statusRoutes.ts"
 import { isoMicros } from "./times.ts"
 
-type Services = Pick<StatusServices, "clock" | "config" | "disk" | "host" | "power">
+interface Services extends Pick<StatusServices, "clock" | "disk" | "host" | "power"> {
+  readonly config: Pick<StatusServices["config"], "get">
+}
 
 export const makeHostHandlers = (services: Services): Handlers<typeof statusEndpoints.host> => {
   const { clock, config, host, power } = services

@@ -43,7 +43,10 @@ export const UnitTable = Schema.Struct({
       .check(Schema.isMaxLength(redactMax))
       .annotate({ allowed: `an array of at most ${redactMax} regular expressions` }),
     [],
-    { description: "What of its lines is never shown: each match is replaced by [redacted]. Such lines cannot be searched." }
+    {
+      description:
+        "What of its lines is never shown: each match is replaced by [redacted]. Such lines cannot be searched."
+    }
   ),
   oneshot_ok: key(boolean, false, { description: "It is well when it has run and exited with 0." }),
   masked_ok: key(boolean, false, { description: "It is well when it is masked." }),
