@@ -82,12 +82,14 @@ const mainPid = Effect.gen(function* () {
 const restarted = (since: string) =>
   Effect.gen(function* () {
     const guest = yield* Guest
+    // Each with a patience of its own: on a busy machine a start takes its time.
     yield* eventually(
-      "systemd has started it anew",
-      Effect.map(
-        guest.unit(service),
-        ({ ActiveState, MainPID }) => ActiveState === "active" && MainPID !== since && MainPID !== "0"
-      )
+      "systemd has ended it and begun anew",
+      Effect.map(guest.unit(service), ({ MainPID }) => MainPID !== since && MainPID !== "0")
+    )
+    yield* eventually(
+      "it is up again",
+      Effect.map(guest.unit(service), ({ ActiveState }) => ActiveState === "active")
     )
   })
 
@@ -170,12 +172,6 @@ inGuest("the service", running.pipe(Layer.provideMerge(Guest.withCheckout())), (
         "it is up",
         Effect.map(guest.unit(service), ({ ActiveState }) => ActiveState === "active")
       )
-      // One that is there already loses nobody either.
-      const [, during] = yield* Effect.all(
-        [guest.must("systemctl", "restart", service), guest.curl("http://127.0.0.1:8080/livez")],
-        { concurrency: "unbounded" }
-      )
-      assert.strictEqual(during.status, 200)
     })
   )
 
