@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as References from "effect/References"
 import * as TestClock from "effect/testing/TestClock"
+import { makeKillable, ways } from "../harness/killable.ts"
 import { Supervisor } from "../../src/actors/kernel/Supervisor.ts"
 import * as UnitWatch from "../../src/actors/UnitWatch.ts"
 import { load } from "../../src/services/config/ConfigFile.ts"
@@ -41,7 +42,11 @@ interface Told {
 }
 
 /** The log and its marks outlive the daemons that watch; the units are as the test says. */
-const makeWorld = Effect.fnUntraced(function* (toml = "", ofUnit = "") {
+const makeWorld = Effect.fnUntraced(function* (
+  toml = "",
+  ofUnit = "",
+  supervisor: Layer.Layer<Supervisor> = Supervisor.layer
+) {
   const folder = yield* temporaryFolder
   const path = join(folder, "config.toml")
   const units = `[units.web]\nunit = "web.service"\nredact = ["secret=[a-z]+"]\n${ofUnit}\n[units.off]\nunit = "off.service"\nwatch = false\n`
@@ -93,7 +98,7 @@ const makeWorld = Effect.fnUntraced(function* (toml = "", ofUnit = "") {
   }).pipe(Effect.andThen(Queue.clear(begun)))
   const watch = Layer.unwrap(Effect.as(forgetLooks, UnitWatch.layer))
   const daemon = watch.pipe(
-    Layer.provideMerge(Supervisor.layer),
+    Layer.provideMerge(supervisor),
     Layer.provide([log, journal, Layer.mock(Units, { readAnew, peek: () => undefined }), CurrentConfig.layer(config)])
   )
   /** Looks at it so, so often. */
@@ -302,6 +307,26 @@ describe("a watched unit", () => {
       )
       world.marks.set("unit:web", "junk")
       assert.deepStrictEqual(events(yield* watching(daemon, look(failedState()))), [["failed", "error"]])
+    })
+  )
+})
+
+describe("UnitWatch killed", () => {
+  it.effect.each(ways)("by %s tells nothing twice, and what comes then", (way) =>
+    Effect.gen(function* () {
+      const killable = yield* makeKillable
+      const { daemon, look, world } = yield* makeWorld("", "", killable.layer)
+      yield* watching(
+        daemon,
+        Effect.gen(function* () {
+          assert.deepStrictEqual(events(yield* look(failedState())), [["failed", "error"]])
+          const { restarts } = yield* killable.crash("UnitWatch", way)
+          assert.strictEqual(restarts, 1)
+          world.looks = 0
+          assert.deepStrictEqual(yield* look(failedState()), [])
+          assert.deepStrictEqual(events(yield* look(stateOf({ invocation_id: "i2" }))), [["recovered", "info"]])
+        })
+      )
     })
   )
 })

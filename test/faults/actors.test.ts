@@ -496,6 +496,7 @@ it.live("every actor that the daemon has is killed above, or in its own test", (
       "OperationsRetention",
       "Retention",
       "StatusTeller",
+      "UnitWatch",
       "Watchdog",
       "certificate",
       "pipe"

@@ -26,7 +26,11 @@ import type { StatusServices } from "./statusRoutes.ts"
 /** Nothing is read of a body; some clients send one all the same, such as `{}`. */
 const bodyMaxBytes = 1024
 
-export const makeControlHandlers = ({ config, operations }: Pick<StatusServices, "config" | "operations">) => {
+export interface ControlServices extends Pick<StatusServices, "operations"> {
+  readonly config: Pick<StatusServices["config"], "get">
+}
+
+export const makeControlHandlers = ({ config, operations }: ControlServices) => {
   const control =
     (verb: UnitVerb): Handler =>
     (call) =>

@@ -8,14 +8,14 @@ import type { statusEndpoints } from "../api/endpoints.ts"
 import { jsonResponse } from "../edge/jsonResponse.ts"
 import type { Handler, Handlers } from "../edge/routes.ts"
 import { configuredUnit } from "./configuredUnit.ts"
-import { makeControlHandlers } from "./controlHandlers.ts"
+import { type ControlServices, makeControlHandlers } from "./controlHandlers.ts"
 import { toolFailure } from "./failures.ts"
 import { serviceEntry, serviceOf } from "./serviceEntry.ts"
 import type { StatusServices } from "./statusRoutes.ts"
 
-type Services = Pick<StatusServices, "config" | "operations" | "units">
+export type ServiceHandlerServices = ControlServices & Pick<StatusServices, "units">
 
-export const makeServiceHandlers = (services: Services): Handlers<typeof statusEndpoints.services> => {
+export const makeServiceHandlers = (services: ServiceHandlerServices): Handlers<typeof statusEndpoints.services> => {
   const { config, units } = services
 
   const listServices: Handler = () =>

@@ -92,3 +92,6 @@ export const overviewEdge = (handlers: Handlers<typeof statusEndpoints.overview>
 
 export const hostEdge = (handlers: Handlers<typeof statusEndpoints.host>, options: Partial<Options> = {}) =>
   edgeOf(bind(statusEndpoints.host, handlers), options)
+
+export const servicesEdge = (handlers: Handlers<typeof statusEndpoints.services>, options: Partial<Options> = {}) =>
+  edgeOf(bind(statusEndpoints.services, handlers), options)
