@@ -43,8 +43,6 @@ export const gpuColumns = {
   name: ["name"]
 } as const satisfies Readonly<Record<string, ReadonlyArray<string>>>
 
-export type GpuColumn = keyof typeof gpuColumns
-
 /** The columns that can be had of a driver that does not know these fields, and by which name. */
 export const columnsWithout = (unknown: ReadonlySet<string>): ReadonlyArray<readonly [column: string, field: string]> =>
   Object.entries(gpuColumns).flatMap(([column, names]) => {
