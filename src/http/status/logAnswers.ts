@@ -38,7 +38,8 @@ export const linesAnswer = (page: JournalPage, asked: PageAsked): typeof LogsAns
   const shown = cut.shown.map(({ entry, parts }) => ({ entry, parts: newestWithin(parts, maxBytes) }))
   const shortened = shown.some(({ parts }, n) => bytesOf(parts) < bytesOf(cut.shown[n]?.parts ?? []))
   const logs = shown.flatMap(({ parts }) => parts)
-  return { ...headOf({ shown, truncated: cut.truncated || shortened }, asked, logs.length), logs }
+  const truncated = cut.truncated || shortened
+  return { ...headOf(truncated, asked, logs.length), logs, ...cursorsOf(shown, asked) }
 }
 
 export const entriesAnswer = (page: JournalPage, asked: PageAsked): typeof LogEntriesAnswer.Type => {
@@ -47,20 +48,20 @@ export const entriesAnswer = (page: JournalPage, asked: PageAsked): typeof LogEn
     return { parts: [record], bytes: Buffer.byteLength(JSON.stringify(record)) }
   })
   const entries = cut.shown.flatMap(({ parts }) => parts)
-  return { ...headOf(cut, asked, entries.length), entries }
+  return { ...headOf(cut.truncated, asked, entries.length), entries, ...cursorsOf(cut.shown, asked) }
 }
 
-const headOf = ({ shown, truncated }: Cut<unknown>, asked: PageAsked, returned: number) => {
-  const { after, before, requested, unit } = asked
-  return {
-    service: { id: unit.id, unit: unit.unit },
-    requested_lines: requested,
-    returned_lines: returned,
-    stdout_truncated: truncated,
-    next: shown.at(-1)?.entry.cursor ?? after ?? before ?? null,
-    previous: shown[0]?.entry.cursor ?? null
-  }
-}
+const headOf = (truncated: boolean, { requested, unit }: PageAsked, returned: number) => ({
+  service: { id: unit.id, unit: unit.unit },
+  requested_lines: requested,
+  returned_lines: returned,
+  stdout_truncated: truncated
+})
+
+const cursorsOf = (shown: ReadonlyArray<Shown<unknown>>, { after, before }: PageAsked) => ({
+  next: shown.at(-1)?.entry.cursor ?? after ?? before ?? null,
+  previous: shown[0]?.entry.cursor ?? null
+})
 
 const fit = <A>(
   { entries, truncated }: JournalPage,

@@ -86,7 +86,8 @@ export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof 
       const as = renderings[format === "sse" || format === "ndjson" ? format : "text"]
       const current = () => {
         const now = config.get().units.get(unit.id)
-        return now?.unit === unit.unit && now.logs ? now : undefined
+        const isShown = now?.unit === unit.unit && now.logs && (query.grep === undefined || now.redact.length === 0)
+        return isShown ? now : undefined
       }
       return HttpServerResponse.stream(logStream({ entries, as, unit: current, stop: yield* stopping }), {
         contentType: as.contentType,

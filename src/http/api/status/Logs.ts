@@ -22,23 +22,27 @@ export const JournalRecord = Schema.Struct({
 
 const cursor = (description: string) => Schema.NullOr(Schema.String).annotate({ description })
 
-const common = {
+const head = {
   service: Schema.Struct({ id: Schema.String, unit: Schema.String }),
   requested_lines: Schema.Int.annotate({ description: "As asked for; at most log_lines_max are read" }),
   returned_lines: Schema.Int,
   stdout_truncated: Schema.Boolean.annotate({
     description: "max_output_bytes did not suffice: older lines were left out; of a page behind `after`, newer ones"
-  }),
+  })
+}
+
+const ends = {
   next: cursor("What goes on from here, as `after`; null where nothing is known of the unit"),
   previous: cursor("What goes back from here, as `before`; null where there is nothing older")
 }
 
 export const LogsAnswer = Schema.Struct({
-  ...common,
-  logs: Schema.Array(Schema.String).annotate({ description: "Oldest first, as journalctl prints them; no empty ones" })
+  ...head,
+  logs: Schema.Array(Schema.String).annotate({ description: "Oldest first, as journalctl prints them; no empty ones" }),
+  ...ends
 }).annotate({ identifier: "Logs" })
 
-export const LogEntriesAnswer = Schema.Struct({ ...common, entries: Schema.Array(JournalRecord) }).annotate({
+export const LogEntriesAnswer = Schema.Struct({ ...head, entries: Schema.Array(JournalRecord), ...ends }).annotate({
   identifier: "LogEntries"
 })
 
@@ -57,7 +61,9 @@ const query = {
     Schema.String.annotate({ description: "This and more urgent ones: 0 to 7, or emerg, alert, crit, err, …" })
   ),
   grep: Schema.optionalKey(
-    Schema.String.annotate({ description: "A regular expression (PCRE2) that the message matches" })
+    Schema.String.annotate({
+      description: "A regular expression (PCRE2) that the message matches; not of a unit with redact"
+    })
   ),
   after: Schema.optionalKey(Schema.String.annotate({ description: "A cursor: the oldest entries behind it" })),
   format: Schema.optionalKey(Schema.String)
