@@ -104,7 +104,7 @@ export const layerWith = (load: Effect.Effect<FeedModule>) =>
           while (true) {
             const config = current.get()
             yield* settle(feeds, wantedOf(config))
-            yield* Effect.raceFirst(FiberMap.join(feeds), Effect.sleep(lookEvery))
+            yield* Effect.timeoutOption(FiberMap.join(feeds), lookEvery)
           }
         })
       )

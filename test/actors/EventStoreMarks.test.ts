@@ -143,11 +143,9 @@ describe("a mark", () => {
       const storage = makeFakeStorage()
       const log = yield* start(storage)
       storage.beforeStore = Effect.fail(new StorageFull({ reason: "no space left on device" }))
-      const both = yield* Effect.all(
-        [
-          log.appendMarked([runOf(["a"])], move(undefined, "1")),
-          log.appendMarked([runOf(["a"])], move(undefined, "1"))
-        ].map(Effect.flip),
+      const both = yield* Effect.forEach(
+        ["a", "a"],
+        (message) => Effect.flip(log.appendMarked([runOf([message])], move(undefined, "1"))),
         { concurrency: "unbounded" }
       )
       assert.deepStrictEqual(

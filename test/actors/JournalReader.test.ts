@@ -358,8 +358,13 @@ describe("a journal that", () => {
       on.journal.write("a.service", ["a3"])
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(of(on.storage, "a"), ["a1", "a2", "a3"])
-      assert.strictEqual(told(on.storage).length, 2)
+      assert.deepStrictEqual(told(on.storage), [`[system-api] journal:a waits: ${killed.message}`])
       assert.deepInclude(feeds()[0], { waits: undefined })
+      // An end that comes long after is news.
+      yield* TestClock.adjust("2 minutes")
+      on.journal.end(killed)
+      yield* soon
+      assert.strictEqual(told(on.storage).length, 2)
     })
   )
 
