@@ -57,6 +57,7 @@ import { CurrentRoles } from "../services/identity/CurrentRoles.ts"
 import { IdentityStore } from "../services/identity/IdentityStore.ts"
 import { identityLayer } from "../services/identity/identityLayer.ts"
 import { Instance } from "../services/Instance.ts"
+import { JournalFeeds } from "../services/journal/JournalFeeds.ts"
 import { RateLimits } from "../services/limits/RateLimits.ts"
 import * as ProcessLog from "../services/log/ProcessLog.ts"
 import { Metrics } from "../services/metrics/Metrics.ts"
@@ -184,6 +185,7 @@ const serviceActors = ({ service }: DaemonOptions, { listeners: bound, seen }: B
       const problems = readiness({
         audit: yield* Audit,
         identities: yield* IdentityStore,
+        journals: yield* JournalFeeds,
         log: yield* EventLog,
         pipes: yield* Pipes,
         supervisor: yield* Supervisor,

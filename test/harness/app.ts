@@ -34,6 +34,7 @@ import { Executor } from "../../src/services/commands/Executor.ts"
 import { load } from "../../src/services/config/ConfigFile.ts"
 import { CurrentConfig } from "../../src/services/config/CurrentConfig.ts"
 import { EventLog } from "../../src/services/events/EventLog.ts"
+import { JournalFeeds } from "../../src/services/journal/JournalFeeds.ts"
 import { Pipes } from "../../src/services/fifo/Pipes.ts"
 import { Disk } from "../../src/services/files/Disk.ts"
 import { FileUploads } from "../../src/services/files/FileUploads.ts"
@@ -133,6 +134,7 @@ export const makeApp = Effect.fnUntraced(function* (options: AppOptions = {}) {
     Layer.succeed(Operations, options.operations ?? makeFakeOperations().service),
     Layer.mock(FileUploads, options.uploads ?? {}),
     Layer.succeed(Pipes, { stats: () => [] }),
+    Layer.succeed(JournalFeeds, { stats: () => [] }),
     mockProcessLog({ request: (_atMs, entry) => void requests.push(entry) }),
     mockAudit(audited)
   ).pipe(Layer.provideMerge(base))

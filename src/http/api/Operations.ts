@@ -143,8 +143,8 @@ export const operationWords = {
   getOperation: OpenApi.annotations({
     summary: "One operation",
     description:
-      "Its error has one of the words command_failed, timed_out, not_started, interrupted_by_restart, cancelled, " +
-      "invalid_input, not_found, already_exists, conflict, step_failed, internal."
+      "Its error has one of the words command_failed, timed_out, not_started, not_permitted, interrupted_by_restart, " +
+      "cancelled, invalid_input, not_found, already_exists, conflict, step_failed, internal."
   }),
   operationOutput: OpenApi.annotations({
     summary: "What it writes, live, or what is kept of it",

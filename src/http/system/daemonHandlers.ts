@@ -19,6 +19,7 @@ import { jsonResponse } from "../edge/jsonResponse.ts"
 import { readBody } from "../edge/readBody.ts"
 import type { Handler } from "../edge/routes.ts"
 import { isNoRoom } from "./failures.ts"
+import type { JournalFeeds } from "../../services/journal/JournalFeeds.ts"
 import { readiness } from "./readiness.ts"
 
 export interface DaemonServices {
@@ -28,6 +29,7 @@ export interface DaemonServices {
   readonly instance: Instance["Service"]
   readonly log: EventLog["Service"]
   readonly metrics: Metrics["Service"]
+  readonly journals: JournalFeeds["Service"]
   readonly pipes: Pipes["Service"]
   readonly secret: BasicSecret["Service"]
   readonly supervisor: Supervisor["Service"]

@@ -1,7 +1,7 @@
 /**
  * What keeps the daemon from being well, in words: for `/readyz`, and for whoever started it. Empty where every part works.
  *
- * Bounds: one line for each actor, FIFO and listener. An identity store that does not answer is waited for a second.
+ * Bounds: one line for each actor, FIFO, recorded journal and listener. An identity store that does not answer is waited for a second.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -16,6 +16,7 @@ const identitiesWithin = "1 second"
 export interface ReadinessServices extends Pick<DaemonServices, "identities" | "supervisor"> {
   readonly audit: Pick<DaemonServices["audit"], "degraded">
   readonly log: Pick<DaemonServices["log"], "degraded">
+  readonly journals: DaemonServices["journals"]
   readonly pipes: Pick<DaemonServices["pipes"], "stats">
   readonly listeners: () => ReadonlyArray<Pick<ReturnType<DaemonServices["listeners"]>[number], "problems">>
 }
@@ -38,6 +39,9 @@ export const readiness = (services: ReadinessServices): Effect.Effect<ReadonlyAr
         else if (lastError !== undefined && now - lastError.atMs < pipeErrorFreshMs) {
           problems.push(`pipe:${source}: ${lastError.message}`)
         }
+      }
+      for (const { id, waits } of services.journals.stats()) {
+        if (waits !== undefined) problems.push(`journal:${id} waits: ${waits}`)
       }
       // Listeners may share their files.
       problems.push(...new Set(services.listeners().flatMap(({ problems: found = [] }) => found)))

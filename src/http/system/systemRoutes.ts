@@ -13,6 +13,7 @@ import { Pipes } from "../../services/fifo/Pipes.ts"
 import { FileUploads } from "../../services/files/FileUploads.ts"
 import { IdentityStore } from "../../services/identity/IdentityStore.ts"
 import { Instance } from "../../services/Instance.ts"
+import { JournalFeeds } from "../../services/journal/JournalFeeds.ts"
 import { Metrics } from "../../services/metrics/Metrics.ts"
 import { Operations } from "../../services/operations/Operations.ts"
 import { systemEndpoints } from "../api/endpoints.ts"
@@ -41,6 +42,7 @@ export const systemRoutes = Effect.fnUntraced(function* (initial: Config, listen
     config,
     identities: yield* IdentityStore,
     instance: yield* Instance,
+    journals: yield* JournalFeeds,
     log,
     metrics: yield* Metrics,
     pipes: yield* Pipes,

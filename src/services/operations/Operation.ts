@@ -13,8 +13,9 @@ export { type FinalStatus, finalStatuses, isFinal, type OperationStatus, operati
 
 /**
  * Why an operation has failed. `code` is a word that programs compare, in small letters: `command_failed`, `timed_out`,
- * `not_started`, `interrupted_by_restart`, `cancelled`, `invalid_input`, `not_found`, `already_exists`, `conflict`,
- * `no_address`, `invalid_result`, `template_failed`, `step_failed`, `unavailable`, `internal`; `details` is what was known.
+ * `not_started`, `not_permitted`, `interrupted_by_restart`, `cancelled`, `invalid_input`, `not_found`, `already_exists`,
+ * `conflict`, `no_address`, `invalid_result`, `template_failed`, `step_failed`, `unavailable`, `internal`; `details` is what
+ * was known.
  */
 export class OperationFailed extends Schema.TaggedError<OperationFailed>()("OperationFailed", {
   code: Schema.String,
