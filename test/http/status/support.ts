@@ -95,3 +95,6 @@ export const hostEdge = (handlers: Handlers<typeof statusEndpoints.host>, option
 
 export const servicesEdge = (handlers: Handlers<typeof statusEndpoints.services>, options: Partial<Options> = {}) =>
   edgeOf(bind(statusEndpoints.services, handlers), options)
+
+export const logsEdge = (handlers: Handlers<typeof statusEndpoints.logs>, options: Partial<Options> = {}) =>
+  edgeOf(bind(statusEndpoints.logs, handlers), options)
