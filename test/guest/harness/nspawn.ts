@@ -1,6 +1,8 @@
 /**
  * Boots a machine under systemd-nspawn and ends it. Its disk is the shared tree below a layer in memory, mounted in a
- * namespace that nspawn alone is in; it is killed with the process that booted it (`--pdeathsig`), however that ends.
+ * namespace that nspawn alone is in. It ends with the process that booted it, however that ends: unshare is killed then
+ * (`--pdeathsig`), with it the first process of a namespace of processes, and with that all others. nspawn alone would leave
+ * its machine running.
  * Control groups are made by hand, or asked for where this machine has a systemd; what a killed test left of them is
  * removed at the next boot. A boot that is not done after `bootPatience` fails with the machine's console.
  */
@@ -65,7 +67,7 @@ const launcher = `
   mount -t overlay -o "lowerdir=$tree,upperdir=$place/upper,workdir=$place/work" systemapi-guest "$place/root"
   while
     code=0
-    setpriv --pdeathsig=KILL -- systemd-nspawn --directory="$place/root" "$@" || code=$?
+    systemd-nspawn --directory="$place/root" "$@" || code=$?
     test "$code" = ${rebootCode}
   do :; done
   exit "$code"
@@ -130,9 +132,10 @@ const readOr = (path: string): string => {
   }
 }
 
-/** The guest's PID 1: the child of the launcher's nspawn that has the number 1 in the innermost namespace. */
+/** The guest's PID 1: below unshare, its shell and nspawn, and with the number 1 in the innermost namespace. */
 const leaderOf = (launcher: number): number | undefined =>
   childrenOf(launcher)
+    .flatMap(childrenOf)
     .flatMap(childrenOf)
     .find((child) => /^NSpid:.*\t1$/mu.test(readOr(`/proc/${child}/status`)))
 
@@ -187,6 +190,10 @@ const launch = (name: string, tree: string, place: string, groups: string, optio
     ...(isSystemdHere() ? scope : []),
     "unshare",
     "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child=KILL",
+    "--mount-proc",
     "--",
     "sh",
     "-c",
