@@ -33,6 +33,16 @@ const act = (guest: GuestShape, name: string) =>
     return { exit_code, stderr: stderr.head, stdout: stdout.head }
   })
 
+/** systemctl is done when the daemon has been told; it has done it a moment later. */
+const reloaded = (guest: GuestShape, action: string) =>
+  Effect.andThen(
+    guest.must("systemctl", "reload", "systemapi.service"),
+    eventually(
+      `there is an action ${action}`,
+      Effect.map(ask(guest, "/api/v1/actions"), ({ body }) => body.includes(`"${action}"`))
+    )
+  )
+
 const logs = (guest: GuestShape) => Effect.map(ask(guest, "/logs"), ({ body }) => body)
 
 inGuest("the package", delivered, (it) => {
@@ -155,7 +165,7 @@ inGuest("the package", delivered, (it) => {
       const guest = yield* Guest
       const { MainPID } = yield* guest.unit("systemapi.service")
       yield* configure(guest, '[actions]\nhello = "echo hello"')
-      yield* guest.must("systemctl", "reload", "systemapi.service")
+      yield* reloaded(guest, "hello")
       assert.strictEqual((yield* act(guest, "hello")).stdout, "hello\n")
       yield* configure(guest, "hello = 7")
       const refused = yield* guest.exec(["systemctl", "reload", "systemapi.service"])
@@ -167,7 +177,7 @@ inGuest("the package", delivered, (it) => {
       )
       assert.strictEqual((yield* act(guest, "hello")).stdout, "hello\n", "as before")
       yield* guest.must("sed", "--in-place", "/hello = 7/d", "/etc/systemapi/systemapi-config.toml")
-      yield* guest.must("systemctl", "reload", "systemapi.service")
+      yield* reloaded(guest, "hello")
       const unit = yield* guest.unit("systemapi.service")
       assert.deepStrictEqual([unit["ActiveState"], unit["MainPID"]], ["active", MainPID])
     })
@@ -202,7 +212,7 @@ inGuest("the package", delivered, (it) => {
       yield* guest.must("touch", "/tmp/of-the-machine")
       const lines = Object.entries({ ...may, ...mayNot }).map(([name, command]) => `${name} = '${command}'`)
       yield* configure(guest, lines.join("\n"))
-      yield* guest.must("systemctl", "reload", "systemapi.service")
+      yield* reloaded(guest, "machine")
       for (const name of Object.keys(may)) {
         const outcome = yield* act(guest, name)
         assert.strictEqual(outcome.exit_code, 0, `${name}: ${outcome.stderr}`)
@@ -223,7 +233,7 @@ inGuest("the package", delivered, (it) => {
       yield* guest.must("systemctl", "restart", "polkit.service")
       yield* configure(guest, 'named = "systemctl --no-ask-password restart nginx.service"')
       yield* configure(guest, 'other = "systemctl --no-ask-password restart other.service"')
-      yield* guest.must("systemctl", "reload", "systemapi.service")
+      yield* reloaded(guest, "other")
       const named = yield* act(guest, "named")
       assert.strictEqual(named.exit_code, 0, named.stderr)
       assert.strictEqual((yield* guest.unit("nginx.service"))["ActiveState"], "active")

@@ -6,6 +6,7 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { temporaryFolder } from "../harness/temporaryFolder.ts"
+import { eventually } from "../system/support.ts"
 import { ask, dropIn, install, packaged, packagedAs, there } from "./harness/debianPackage.ts"
 import { Guest, type GuestShape, inGuest } from "./harness/Guest.ts"
 
@@ -96,7 +97,10 @@ inGuest("an upgrade", withBoth, (it) => {
       // Nothing listens but systemd: the first who asks starts the service.
       const { status } = yield* guest.curl("http://127.0.0.1:3535/livez")
       assert.strictEqual(status, 200)
-      assert.strictEqual((yield* unitOf(guest))["ActiveState"], "active")
+      yield* eventually(
+        "it has said that it is ready",
+        Effect.map(unitOf(guest), ({ ActiveState }) => ActiveState === "active")
+      )
     })
   )
 
