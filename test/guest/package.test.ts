@@ -222,6 +222,20 @@ inGuest("the package", delivered, (it) => {
     })
   )
 
+  it.effect("shows units, their journals and the machine from within the sandbox", () =>
+    Effect.gen(function* () {
+      const guest = yield* Guest
+      yield* configure(guest, 'dbus = "true"\n[units.dbus]\nunit = "dbus.service"')
+      yield* reloaded(guest, "dbus")
+      const status = yield* ask(guest, "/services/dbus/status")
+      assert.include(status.body, '"healthy":true')
+      const journal = yield* ask(guest, "/services/dbus/logs?lines=5")
+      assert.strictEqual(journal.status, 200, journal.body)
+      assert.match(journal.body, /"returned_lines":[1-5]\b/u)
+      assert.include((yield* ask(guest, "/api/v1/host")).body, '"kernel"')
+    })
+  )
+
   it.effect("controls the units that a polkit rule names, and no others", () =>
     Effect.gen(function* () {
       const guest = yield* Guest
@@ -231,8 +245,8 @@ inGuest("the package", delivered, (it) => {
       yield* guest.must("systemctl", "daemon-reload")
       yield* guest.must("cp", "/usr/share/doc/systemapi/examples/50-systemapi.rules", "/etc/polkit-1/rules.d/")
       yield* guest.must("systemctl", "restart", "polkit.service")
-      yield* configure(guest, 'named = "systemctl --no-ask-password restart nginx.service"')
-      yield* configure(guest, 'other = "systemctl --no-ask-password restart other.service"')
+      yield* configure(guest, '[actions.named]\ncommand = "systemctl --no-ask-password restart nginx.service"')
+      yield* configure(guest, '[actions.other]\ncommand = "systemctl --no-ask-password restart other.service"')
       yield* reloaded(guest, "other")
       const named = yield* act(guest, "named")
       assert.strictEqual(named.exit_code, 0, named.stderr)
