@@ -138,10 +138,18 @@ const usage = (before: CpuLook | undefined, now: CpuLook | undefined): Usage => 
   }
 }
 
-/** Asked of the kernel by netlink, which does not wait for anybody. */
+/** Asked of the kernel by netlink, which does not wait for anybody; a sandbox may forbid it, which costs the addresses only. */
+const addressesOf = (): ReturnType<typeof networkInterfaces> => {
+  try {
+    return networkInterfaces()
+  } catch {
+    return {}
+  }
+}
+
 const interfacesOf = Effect.fnUntraced(function* (files: HostFiles) {
   const counts = parseNetDev((yield* files.text("/proc/net/dev", tableBytesMax)) ?? "")
-  const addresses = networkInterfaces()
+  const addresses = addressesOf()
   return yield* Effect.forEach(
     counts.slice(0, interfacesMax),
     (each: InterfaceCounts): Effect.Effect<NetworkInterface> => {
