@@ -218,7 +218,7 @@ describe("the daemon on a store", () => {
         db.exec("PRAGMA user_version = 99")
         db.close()
       },
-      /its format is 99, this systemapi knows formats up to 2/u
+      /its format is 99, this systemapi knows formats up to 3/u
     ]
   ] as const)("%s ends with the reason and the way out, and leaves it as it is", ([, damage, why]) =>
     Effect.gen(function* () {

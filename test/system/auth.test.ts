@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
+import { isStatus } from "../../src/http/edge/errorBody.ts"
 import { curl, jsonOf, logsOf, messages, request } from "./client.ts"
 import { commandLine, environ } from "./proc.ts"
 import { type Daemon, execute, start, temporaryFolder, write } from "./support.ts"
@@ -51,7 +52,11 @@ describe("the password", () => {
         const { body, headers, status } = yield* request(`${daemon.url}${path}`, { method })
         assert.deepStrictEqual(
           [status, headers["www-authenticate"], body],
-          [401, 'Basic realm="system-api"', '{"code":401,"message":"Unauthorized"}\n'],
+          [
+            401,
+            'Basic realm="system-api"',
+            isStatus(path) ? '{"detail":"Unauthorized"}\n' : '{"code":401,"message":"Unauthorized"}\n'
+          ],
           `${method} ${path}`
         )
       }

@@ -103,7 +103,7 @@ describe("systemapi user", { timeout: 60_000 }, () => {
       assert.strictEqual(yield* fails("user add ann --role viewer"), "user ann exists already")
       assert.strictEqual(
         yield* fails("user add bob --role king"),
-        'there is no role "king"; there are: admin, operator, developer, viewer (others with --config)'
+        'there is no role "king"; there are: admin, operator, developer, viewer, status (others with --config)'
       )
       assert.match(
         yield* fails("user add Bob --role viewer"),
