@@ -74,10 +74,10 @@ const fit = <A>(
   for (const entry of forward ? entries : entries.toReversed()) {
     const { bytes, parts } = show(entry)
     left -= bytes
-    if (left < 0 && shown.length > 0) return { shown: forward ? shown : shown.reverse(), truncated: true }
+    if (left < 0 && shown.length > 0) return { shown: forward ? shown : shown.toReversed(), truncated: true }
     shown.push({ entry, parts })
   }
-  return { shown: forward ? shown : shown.reverse(), truncated }
+  return { shown: forward ? shown : shown.toReversed(), truncated }
 }
 
 /** With their newlines. */

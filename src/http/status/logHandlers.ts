@@ -1,9 +1,8 @@
 /** A unit's journal: its newest lines, pages of it, and what comes. */
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Stream from "effect/Stream"
 import type { StatusConfig, UnitConfig } from "../../services/config/Config.ts"
-import type { FollowQuery, JournalEntry, JournalError } from "../../services/journal/Journal.ts"
+import type { FollowQuery } from "../../services/journal/Journal.ts"
 import type { statusEndpoints } from "../api/endpoints.ts"
 import type { Call } from "../edge/Call.ts"
 import type { HttpFailure } from "../edge/HttpFailure.ts"
@@ -22,9 +21,6 @@ type Services = Pick<StatusServices, "config" | "journal">
 
 /** As `journalctl --follow` begins. */
 const followedLines = 10
-
-/** Of the lines that a stream begins with, where it has to find them within a time first. */
-const firstBytesMax = 1024 * 1024
 
 export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof statusEndpoints.logs> => {
   /** The unit, if its journal may be read. */
@@ -53,19 +49,6 @@ export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof 
       return HttpServerResponse.text(text, { contentType: "application/x-ndjson" })
     })
 
-  /** The newest lines within a time are found first: journalctl would give the oldest of them. */
-  const begunWith = (query: FollowQuery & { readonly lines: number }): Stream.Stream<JournalEntry, JournalError> =>
-    Stream.unwrap(
-      Effect.map(journal.page({ ...query, maxBytes: firstBytesMax }), ({ entries }) => {
-        const last = entries.at(-1)
-        const { lines: _lines, ...rest } = query
-        return Stream.concat(
-          Stream.fromIterable(entries),
-          journal.follow(last === undefined ? rest : { ...rest, since: undefined, after: last.cursor })
-        )
-      })
-    )
-
   const followLogs: Handler = (call) =>
     Effect.gen(function* () {
       const unit = yield* readableUnit(call)
@@ -74,25 +57,24 @@ export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof 
       if (before !== undefined) return yield* Effect.fail(notHere)
       const format = yield* logFormat(call, ["text", "sse", "ndjson"], "text")
       const after = (yield* resumedFrom(call)) ?? which.after
-      const query: FollowQuery = { ...which, after, units: [unit.unit] }
+      // Whoever says from where on is given all of it.
+      const isFrom = after !== undefined || (which.since !== undefined && lines === undefined)
+      const newest = isFrom ? undefined : Math.min(lines ?? followedLines, status.log_lines_max)
+      const query: FollowQuery = { ...which, after, units: [unit.unit], lines: newest }
       yield* Effect.mapError(journal.check(query), journalFailure)
-      const newest = Math.min(lines ?? followedLines, status.log_lines_max)
-      const entries =
-        after !== undefined || (which.since !== undefined && lines === undefined)
-          ? journal.follow(query)
-          : which.since === undefined
-            ? journal.follow({ ...query, lines: newest })
-            : begunWith({ ...query, lines: newest })
       const as = renderings[format === "sse" || format === "ndjson" ? format : "text"]
       const current = () => {
         const now = config.get().units.get(unit.id)
         const isShown = now?.unit === unit.unit && now.logs && (query.grep === undefined || now.redact.length === 0)
         return isShown ? now : undefined
       }
-      return HttpServerResponse.stream(logStream({ entries, as, unit: current, stop: yield* stopping }), {
-        contentType: as.contentType,
-        headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
-      })
+      return HttpServerResponse.stream(
+        logStream({ entries: journal.follow(query), as, unit: current, stop: yield* stopping }),
+        {
+          contentType: as.contentType,
+          headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
+        }
+      )
     })
 
   return { serviceLogs, followLogs }

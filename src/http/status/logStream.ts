@@ -6,7 +6,7 @@
  * lets be seen of the unit is asked anew for each piece: a unit whose logs are turned off ends its streams. The daemon's
  * stop ends them too. A failure is the last record; text has none, and breaks off.
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -6,15 +6,14 @@
  * ours to reap: when both its streams are closed, which is nearly always its end, and at every SIGCHLD, which only the
  * main thread is told of.
  *
- * Bounds: per command two collectors, a log or a window where it is read live, and two pipes, until the command is released; one
- * buffer that everything is read into. On failure of one command: that
- * command's `Failed`. A bug here ends the thread, and the spawner deals with what was in flight.
+ * Bounds: per command two collectors, a log or a window where it is read live, and two pipes, until the command is
+ * released. On failure of one command: that command's `Failed`. A bug here ends the thread, and the spawner deals with
+ * what was in flight.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { createHash, type Hash } from "node:crypto"
-import { closeSync, statSync } from "node:fs"
-import { Socket } from "node:net"
-import { Readable } from "node:stream"
+import { statSync } from "node:fs"
+import type { Readable } from "node:stream"
 import { parentPort, workerData } from "node:worker_threads"
 import { LiveWaits } from "./LiveWaits.ts"
 import { OutputCollector } from "./OutputCollector.ts"
@@ -23,6 +22,7 @@ import { toText } from "./OutputText.ts"
 import { closePipe, closePipes, type Pipe, takePipe } from "./Pipes.ts"
 import { PacedWaits } from "./PacedWaits.ts"
 import { loadPosixSpawn } from "./posixSpawn.ts"
+import { readPipe } from "./readPipe.ts"
 import type { CommandOutput, CommandSpec, ExitStatus, FromWorker, ToWorker } from "./SpawnerProtocol.ts"
 
 if (parentPort === null) throw new Error("spawner.worker runs only as a worker thread")
@@ -45,9 +45,6 @@ const posix = workerData === "posix-spawn" ? loadPosixSpawn() : undefined
 const commands = new Map<number, Command>()
 /** The commands that posix_spawn started and that have not been reaped, by process id. */
 const children = new Map<number, number>()
-
-/** Each read of a pipe fills it anew, and has been dealt with when the next comes: a flood makes no garbage. */
-const buffer = Buffer.allocUnsafeSlow(65_536)
 
 /** The memory of segments is handed over and not copied. */
 const post = (message: FromWorker, given: ReadonlyArray<OutputSegment> = []) => {
@@ -81,7 +78,7 @@ const finish = (id: number, command: Command) => {
 
 const read = (id: number, command: Command, source: Pipe | Readable | null, name: OutputStream) => {
   if (source === null) return
-  const stream = open(source, (chunk) => {
+  const stream = readPipe(source, (chunk) => {
     // Read on after the output was given out: members of the group that go on writing must not block or get SIGPIPE.
     if (command.settled) return true
     command.live?.push(name, chunk)
@@ -108,18 +105,6 @@ const goOn = (command: Command) => {
   if (!command.held || !mayGoOn(command)) return
   command.held = false
   for (const stream of command.streams) stream.resume()
-}
-
-/** What is read is lent to `take` until it returns; false: no more until the stream is told to go on. */
-const open = (source: Pipe | Readable, take: (chunk: Uint8Array) => boolean): Readable => {
-  if (source instanceof Readable) {
-    return source.on("data", (chunk) => {
-      if (!take(chunk)) source.pause()
-    })
-  }
-  closeSync(source.write)
-  const callback = (length: number) => take(buffer.subarray(0, length))
-  return new Socket({ fd: source.read, readable: true, writable: false, onread: { buffer, callback } })
 }
 
 /** How a child of posix_spawn has ended, told once. */

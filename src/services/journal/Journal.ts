@@ -74,7 +74,8 @@ export interface JournalPage {
   readonly truncated: boolean
 }
 
-export interface FollowQuery extends JournalQuery {
+export interface FollowQuery extends Omit<JournalQuery, "before"> {
+  /** Begin with the newest of what is there, so many; means nothing beside `after`. Left out: with all of it. */
   readonly lines?: number | undefined
   /** The daemon's own reading has places of its own, which no caller can take. */
   readonly own?: boolean | undefined
@@ -91,8 +92,8 @@ export class Journal extends Context.Service<
       query: JournalQuery & { readonly lines: number; readonly maxBytes: number }
     ) => Effect.Effect<JournalPage, JournalError>
     /**
-     * What is there (from `after` or `since` on; else the newest `lines`; without any, all), and what comes. Reads no faster
-     * than its reader: one that is slow holds journalctl up, and nothing is lost or kept in memory. It ends by failing only.
+     * What is there from `after` or `since` on, or the newest `lines` of it, and what comes. Reads no faster than its
+     * reader: one that is slow holds journalctl up, and nothing is lost or kept in memory. It ends by failing only.
      */
     readonly follow: (query: FollowQuery) => Stream.Stream<JournalEntry, JournalError>
     /**

@@ -59,12 +59,12 @@ export const pageArguments = (query: JournalQuery & { readonly lines: number }):
 export const cursorArguments = (units: ReadonlyArray<string>, at: string | undefined): Argv =>
   argumentsOf({ units }, [...(at === undefined ? [] : [`--cursor=${at}`]), "--lines=1"])
 
-export const followArguments = (query: JournalQuery & { readonly lines?: number | undefined }): Argv => {
-  const { after, lines, since } = query
-  if (after !== undefined)
-    return argumentsOf({ ...query, since: undefined }, ["--follow", "--no-tail", `--after-cursor=${after}`])
-  const from = since === undefined && lines !== undefined ? `--lines=${lines}` : "--no-tail"
-  return argumentsOf(query, ["--follow", from])
+/** Never with a number: asked for the newest of a unit that has none yet, journalctl keeps silent about the first that come. */
+export const followArguments = (query: JournalQuery): Argv => {
+  const { after } = query
+  const from = after === undefined ? [] : [`--after-cursor=${after}`]
+  const rest = after === undefined ? query : { ...query, since: undefined }
+  return argumentsOf(rest, ["--follow", "--no-tail", ...from])
 }
 
 /**

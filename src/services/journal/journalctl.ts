@@ -23,13 +23,13 @@ import {
   JournalCursorUnknown,
   type JournalEntry,
   type JournalError,
-  JournalForbidden,
   type JournalPage,
-  JournalPatternRefused,
   type JournalQuery
 } from "./Journal.ts"
-import { cursorArguments, followArguments, isCursor, pageArguments, timeOfCursor } from "./journalArguments.ts"
+import { cursorArguments, followArguments, isCursor, pageArguments } from "./journalArguments.ts"
+import { faultOf } from "./journalFaults.ts"
 import { JournalLines } from "./JournalLines.ts"
+import { PageEntries, type PageQuery } from "./PageEntries.ts"
 
 /** Each is a processor's work for as long as it runs; journals are read beside what the machine is for. */
 const pagesAtOnce = 4
@@ -44,6 +44,9 @@ const leavingMax = 64
 /** Every unit that is recorded, the kernel's words about GPUs, and some that are being replaced. */
 const ownAtOnce = recordedMax + 8
 
+/** Of the messages that following begins with. */
+const firstBytesMax = 1024 * 1024
+
 /**
  * What is decoded at once, some forty entries: what is in hand when V8 looks for garbage it keeps until it looks for all
  * of it, so that a long reading of large pieces has 90 MiB of them lying about.
@@ -54,8 +57,6 @@ const nothing = { bytes: new Uint8Array(0), stream: "stdout" } as const
 
 /** journalctl's complaints are a line or two. */
 const complaintLengthMax = 4096
-
-type PageQuery = JournalQuery & { readonly lines: number; readonly maxBytes: number }
 
 type Run = Pick<PacedTool, "argv" | "lane" | "timeout" | "concurrency" | "queueLength">
 
@@ -167,14 +168,14 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
   const page = Effect.fnUntraced(function* (query: PageQuery): Effect.fn.Return<JournalPage, JournalError> {
     yield* checkCursors(query)
     const forward = query.after !== undefined
-    const taken = new Page(query)
+    const taken = new PageEntries(query)
     if (!taken.done) {
       yield* readPage(query.units, pageArguments(query), (entries) => {
         for (const entry of entries) taken.offer(entry)
         return !taken.done
       })
     }
-    return { entries: forward ? taken.entries : taken.entries.reverse(), truncated: taken.truncated }
+    return { entries: forward ? taken.entries : taken.entries.toReversed(), truncated: taken.truncated }
   })
 
   let followers = 0
@@ -187,7 +188,7 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
     () => Effect.sync(() => (followers -= 1))
   )
 
-  const follow = (query: FollowQuery): Stream.Stream<JournalEntry, JournalError> => {
+  const followAll = (query: FollowQuery): Stream.Stream<JournalEntry, JournalError> => {
     const own = query.own === true
     const run: Run = {
       argv: followArguments(query),
@@ -211,6 +212,26 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
     return Stream.scoped(Stream.fromPull(pull))
   }
 
+  /**
+   * The newest are found first. Behind them it goes on; where there are none, behind what there was before anybody looked,
+   * or, which costs nothing where only a unit is asked for, with all there is. A search that takes too long begins with
+   * nothing.
+   */
+  const follow = (query: FollowQuery): Stream.Stream<JournalEntry, JournalError> => {
+    const { lines, ...rest } = query
+    if (lines === undefined || query.after !== undefined) return followAll(rest)
+    const begun = Effect.gen(function* () {
+      const place = lines === 0 || query.grep !== undefined ? yield* cursor({ units: query.units }) : undefined
+      const found = page({ ...rest, lines, maxBytes: firstBytesMax })
+      const { entries } = yield* place === undefined
+        ? found
+        : Effect.catchTag(found, "ToolTimeout", () => Effect.succeed({ entries: [] }))
+      const after = entries.at(-1)?.cursor ?? place
+      return Stream.concat(Stream.fromIterable(entries), followAll({ ...rest, after }))
+    })
+    return Stream.unwrap(begun)
+  }
+
   /** With no lines to write it looks at what it may read, and ends. */
   const check = Effect.fnUntraced(function* (query: FollowQuery): Effect.fn.Return<void, JournalError> {
     yield* checkCursors(query)
@@ -223,58 +244,6 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
 
 /** When one of those who follow leaves nobody knows. */
 const tooMany = new ToolBusy({ name: "journalctl", retryAfterSeconds: 10 })
-
-/** Takes entries in the order in which they come until it has what was asked for. */
-class Page {
-  readonly entries: Array<JournalEntry> = []
-  truncated = false
-  done = false
-  readonly #query: PageQuery
-  readonly #sinceUs: number
-  readonly #untilUs: number
-  #bytes = 0
-
-  constructor(query: PageQuery) {
-    this.#query = query
-    this.#sinceUs = (query.since ?? 0) * 1000
-    this.#untilUs = query.before === undefined ? Number.POSITIVE_INFINITY : timeOfCursor(query.before)
-    this.done = query.lines < 1
-  }
-
-  offer(entry: JournalEntry): void {
-    if (this.done) return
-    const { after, before, lines, maxBytes } = this.#query
-    // Beside a cursor journalctl takes no time and no other cursor.
-    if (entry.realtimeUs < this.#sinceUs) {
-      this.done = after === undefined
-      return
-    }
-    if (after !== undefined && (entry.cursor === before || entry.realtimeUs > this.#untilUs)) {
-      this.done = true
-      return
-    }
-    this.#bytes += Buffer.byteLength(entry.message)
-    if (this.#bytes > maxBytes && this.entries.length > 0) {
-      this.truncated = true
-      this.done = true
-      return
-    }
-    this.entries.push(entry)
-    this.done = this.entries.length >= lines
-  }
-}
-
-/** In English: it is run with LC_ALL=C.UTF-8. */
-const faultOf = (complaint: string): JournalError | undefined => {
-  if (/insufficient permissions|not seeing messages from other users/u.test(complaint)) return new JournalForbidden()
-  if (complaint.includes("seek to cursor")) return new JournalCursorUnknown()
-  const pattern = /^Bad pattern "[^\n]*": ([^\n]{1,256})/u.exec(complaint)?.[1]
-  if (pattern !== undefined) return new JournalPatternRefused({ why: `is not a regular expression (${pattern})` })
-  if (complaint.includes("without pattern matching")) {
-    return new JournalPatternRefused({ why: "journalctl was built without regular expressions" })
-  }
-  return undefined
-}
 
 const checkCursors = ({ after, before }: JournalQuery): Effect.Effect<void, JournalCursorUnknown> =>
   [after, before].every((cursor) => cursor === undefined || isCursor(cursor))

@@ -173,7 +173,7 @@ describe("following", () => {
       const { follow } = yield* journal
       const seen: Array<string> = []
       const reader = yield* Effect.forkChild(
-        follow({ units, lines: 10 }).pipe(
+        follow({ units }).pipe(
           Stream.runForEach(({ message }) =>
             Effect.promise(async () => {
               seen.push(message)
@@ -186,10 +186,53 @@ describe("following", () => {
       )
       while (seen.length < 2) yield* Effect.sleep("5 millis")
       assert.deepStrictEqual(seen, ["message 1", "message 2"])
-      assert.includeMembers([...(yield* fake.given)], ["--follow", "--lines=10"])
+      assert.includeMembers([...(yield* fake.given)], ["--follow", "--no-tail"])
       const pid = Number(yield* Effect.promise(() => readFile(`${fake.program}.pid`, "utf8")))
       yield* Fiber.interrupt(reader)
       yield* untilGone(pid)
+    })
+  )
+
+  it.live("begins with the newest, and goes on behind them", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeJournalctl(
+        `case "$*" in *--follow*) tail -1 "$0.lines"; exec sleep 1000;; *) head -2 "$0.lines";; esac`,
+        [lineOf(2), lineOf(1), lineOf(3)]
+      )
+      const { follow } = yield* journal
+      const entries = yield* Stream.runCollect(Stream.take(follow({ units, lines: 2, since: 5 }), 3))
+      assert.deepStrictEqual(messages(entries), ["message 1", "message 2", "message 3"])
+      const given = yield* fake.given
+      assert.includeMembers([...given], ["--follow", "--no-tail", `--after-cursor=${cursorOf(2)}`])
+      assert.isFalse(given.some((one) => one.startsWith("--since")))
+    })
+  )
+
+  it.live("begins with all that comes of a unit that has nothing yet", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeJournalctl('case "$*" in *--follow*) cat "$0.lines"; exec sleep 1000;; esac', [lineOf(1)])
+      const { follow } = yield* journal
+      const entries = yield* Stream.runCollect(Stream.take(follow({ units, lines: 2 }), 1))
+      assert.deepStrictEqual(messages(entries), ["message 1"])
+      assert.isFalse((yield* fake.given).some((one) => one.startsWith("--after-cursor")))
+    })
+  )
+
+  it.live("of a search that takes too long begins with nothing, behind what there was", () =>
+    Effect.gen(function* () {
+      // The newest entry of any kind is found at once; those that match are not.
+      const fake = yield* fakeJournalctl(
+        `case "$*" in
+           *--follow*) tail -1 "$0.lines"; exec sleep 1000;;
+           *--grep*) exec sleep 1000;;
+           *) head -1 "$0.lines";;
+         esac`,
+        [lineOf(1), lineOf(2)]
+      )
+      const { follow } = makeJournalctl(yield* executor, () => Duration.seconds(3))
+      const entries = yield* Stream.runCollect(Stream.take(follow({ units, lines: 2, grep: "rare" }), 1))
+      assert.deepStrictEqual(messages(entries), ["message 2"])
+      assert.include([...(yield* fake.given)], `--after-cursor=${cursorOf(1)}`)
     })
   )
 
