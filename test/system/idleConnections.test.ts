@@ -29,12 +29,17 @@ const leftOfParsersMiBMax = 300
 /** An answer, an event on disk and a line, each while ten thousand are in: far above what a busy machine needs. */
 const worstMsMax = 5000
 
+/** Nothing that opens descriptors of its own accord: what runs commands is opened with the first look at units. */
 const config = (headerMs: number, more = "") => `[general]
 listen_addr = "127.0.0.1:0"
 ${more}
 [limits]
 max_connections = 20000
 header_timeout_ms = ${headerMs}
+[watch]
+interval_ms = 0
+[gpus]
+watch_interval_ms = 0
 `
 
 const together = (daemon: Daemon, count: number, hello?: string): Effect.Effect<Crowd> =>
