@@ -70,6 +70,13 @@ const prepared = Layer.effectDiscard(
       systemctl start says.service other.service floods.service
       journalctl --sync
     `)
+    // systemd's own words come by another way than those of the unit.
+    yield* eventually(
+      "the units have ended",
+      Effect.map(guest.must("journalctl", "--unit=says.service", "--unit=floods.service"), (text) =>
+        ["says", "floods"].every((name) => text.includes(`Finished ${name}.service`))
+      )
+    )
     for (const one of [url, weakUrl]) {
       yield* eventually(
         "the daemon is up",
@@ -242,6 +249,34 @@ inGuest("journals", prepared.pipe(Layer.provideMerge(Guest.withCheckout())), (it
         assert.strictEqual(status, 503)
         assert.strictEqual(JSON.parse(body).detail.error, "journal_forbidden")
       }
+    })
+  )
+
+  it.effect("go on over a reboot: behind a cursor comes all of the boot before, then this one", () =>
+    Effect.gen(function* () {
+      const guest = yield* Guest
+      const all = yield* entries("/services/says/logs?lines=100")
+      yield* guest.must("journalctl", "--flush")
+      yield* guest.reboot
+      yield* guest.sh(
+        "systemctl start --no-block journal-test.service; systemctl start says.service; journalctl --sync"
+      )
+      yield* eventually(
+        "the daemon is up",
+        Effect.map(guest.inNetwork(["curl", "-sf", `${url}/health`]), ({ code }) => code === 0)
+      )
+      const target = `/services/says/logs/stream?format=ndjson&after=${escaped(all.previous)}`
+      const records = (yield* streamed(target, 3))
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => decodeRecord(line))
+      const before = all.entries.slice(1).map(({ cursor }) => cursor)
+      assert.deepStrictEqual(
+        records.slice(0, before.length).map(({ cursor }) => cursor),
+        before
+      )
+      const said = records.slice(before.length).map(({ message }) => message)
+      assert.includeMembers(said, ["one", "two", "bad", "last"])
     })
   )
 })

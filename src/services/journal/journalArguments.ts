@@ -59,13 +59,17 @@ export const pageArguments = (query: JournalQuery & { readonly lines: number }):
 export const cursorArguments = (units: ReadonlyArray<string>, at: string | undefined): Argv =>
   argumentsOf({ units }, [...(at === undefined ? [] : [`--cursor=${at}`]), "--lines=1"])
 
-/** Never with a number: asked for the newest of a unit that has none yet, journalctl keeps silent about the first that come. */
-export const followArguments = (query: JournalQuery): Argv => {
-  const { after } = query
-  const from = after === undefined ? [] : [`--after-cursor=${after}`]
-  const rest = after === undefined ? query : { ...query, since: undefined }
-  return argumentsOf(rest, ["--follow", "--no-tail", ...from])
-}
+/** All that is there, oldest first. */
+export const pastArguments = (query: JournalQuery): Argv => argumentsOf(...behind(query, []))
+
+/** What comes, and what of the running boot is there. */
+export const followArguments = (query: JournalQuery): Argv => argumentsOf(...behind(query, ["--follow", "--no-tail"]))
+
+/** Beside a cursor journalctl takes no time. */
+const behind = (query: JournalQuery, rest: ReadonlyArray<string>): readonly [JournalQuery, ReadonlyArray<string>] =>
+  query.after === undefined
+    ? [query, rest]
+    : [{ ...query, since: undefined }, [...rest, `--after-cursor=${query.after}`]]
 
 /**
  * What journalctl writes: letters with hexadecimal numbers. Others it refuses, or takes for a place that nobody meant.
@@ -79,3 +83,6 @@ const cursorPattern = /^[a-z]=[0-9a-f]{1,32}(?:;[a-z]=[0-9a-f]{1,32}){1,7}$/u
 /** UNIX time in microseconds of the entry it names. */
 export const timeOfCursor = (cursor: string): number =>
   Number.parseInt(/;t=([0-9a-f]{1,16})/u.exec(cursor)?.[1] ?? "", 16)
+
+/** The boot in which that was, without dashes. */
+export const bootOfCursor = (cursor: string): string | undefined => /;b=([0-9a-f]{32})/u.exec(cursor)?.[1]

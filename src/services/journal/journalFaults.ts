@@ -1,5 +1,13 @@
-/** What journalctl complains of, as an error. Most of what it says on stderr is none. */
-import { JournalCursorUnknown, type JournalError, JournalForbidden, JournalPatternRefused } from "./Journal.ts"
+/** What is wrong with a question, or with what may be read: as journalctl complains of it, and ahead of that. */
+import * as Effect from "effect/Effect"
+import {
+  JournalCursorUnknown,
+  type JournalError,
+  JournalForbidden,
+  JournalPatternRefused,
+  type JournalQuery
+} from "./Journal.ts"
+import { isCursor } from "./journalArguments.ts"
 
 /** In English: it is run with LC_ALL=C.UTF-8. */
 export const faultOf = (complaint: string): JournalError | undefined => {
@@ -12,3 +20,8 @@ export const faultOf = (complaint: string): JournalError | undefined => {
   }
   return undefined
 }
+
+export const checkCursors = ({ after, before }: JournalQuery): Effect.Effect<void, JournalCursorUnknown> =>
+  [after, before].every((cursor) => cursor === undefined || isCursor(cursor))
+    ? Effect.void
+    : Effect.fail(new JournalCursorUnknown())

@@ -1,51 +1,29 @@
 /**
  * The journal as journalctl tells it: pages, and following. Nothing of what it writes is kept but the entries in hand.
  *
- * Bounds: `pagesAtOnce` runs for pages and `pagesWaiting` more that wait, `followersAtOnce` that follow for callers and
- * `ownAtOnce` for the daemon itself, each a process and one window (PacedWaits.ts); a page ends at its deadline. A reader
- * that leaves ends its journalctl at once. What journalctl complains of decides what the error is; the text itself goes to
- * nobody, but for what is wrong with a caller's own pattern.
+ * Bounds: `pagesAtOnce` runs for pages and `pagesWaiting` more that wait, each ended at its deadline; of following those
+ * in following.ts. What journalctl complains of decides what the error is; the text itself goes to nobody, but for what is
+ * wrong with a caller's own pattern.
  */
-import * as Arr from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import { readFile } from "node:fs/promises"
 import type { Executor } from "../commands/Executor.ts"
 import type { OutputPart } from "../commands/OutputLog.ts"
-import { recordedMax } from "../config/UnitSection.ts"
-import { type PacedTool, readTool, ToolBusy } from "../tools/PacedTool.ts"
+import { readTool } from "../tools/PacedTool.ts"
 import { exitCode, ToolFailed, ToolTimeout } from "../tools/Tool.ts"
 import { decodeEntry } from "./decodeEntry.ts"
-import {
-  type FollowQuery,
-  type Journal,
-  JournalCursorUnknown,
-  type JournalEntry,
-  type JournalError,
-  type JournalPage,
-  type JournalQuery
-} from "./Journal.ts"
-import { cursorArguments, followArguments, isCursor, pageArguments } from "./journalArguments.ts"
-import { faultOf } from "./journalFaults.ts"
+import { makeFollowing, type Next, type Run } from "./following.ts"
+import { type FollowQuery, type Journal, type JournalEntry, type JournalError, type JournalPage } from "./Journal.ts"
+import { cursorArguments, pageArguments } from "./journalArguments.ts"
+import { checkCursors, faultOf } from "./journalFaults.ts"
 import { JournalLines } from "./JournalLines.ts"
 import { PageEntries, type PageQuery } from "./PageEntries.ts"
 
 /** Each is a processor's work for as long as it runs; journals are read beside what the machine is for. */
 const pagesAtOnce = 4
 const pagesWaiting = 64
-
-/** A process and some 0.6 MiB each. */
-const followersAtOnce = 64
-
-/** Whose reader has left, and who have not ended yet. */
-const leavingMax = 64
-
-/** Every unit that is recorded, the kernel's words about GPUs, and some that are being replaced. */
-const ownAtOnce = recordedMax + 8
-
-/** Of the messages that following begins with. */
-const firstBytesMax = 1024 * 1024
 
 /**
  * What is decoded at once, some forty entries: what is in hand when V8 looks for garbage it keeps until it looks for all
@@ -58,14 +36,8 @@ const nothing = { bytes: new Uint8Array(0), stream: "stdout" } as const
 /** journalctl's complaints are a line or two. */
 const complaintLengthMax = 4096
 
-type Run = Pick<PacedTool, "argv" | "lane" | "timeout" | "concurrency" | "queueLength">
-
 export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeout: () => Duration.Duration) => {
-  /** The entries that come next, as many as have come; undefined: there are no more, and all was well. */
-  const open = (
-    units: ReadonlyArray<string>,
-    run: Run
-  ): Effect.Effect<Effect.Effect<ReadonlyArray<JournalEntry> | undefined, JournalError>, JournalError, Scope.Scope> =>
+  const open = (units: ReadonlyArray<string>, run: Run): Effect.Effect<Next, JournalError, Scope.Scope> =>
     Effect.map(readTool(executor)({ name: "journalctl", who: "daemon", ...run }), ({ next, result }) => {
       const lines = new JournalLines()
       let complaint = ""
@@ -178,74 +150,22 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
     return { entries: forward ? taken.entries : taken.entries.toReversed(), truncated: taken.truncated }
   })
 
-  let followers = 0
-  const takePlace = Effect.acquireRelease(
-    Effect.suspend(() => {
-      if (followers >= followersAtOnce) return Effect.fail(tooMany)
-      followers += 1
-      return Effect.void
-    }),
-    () => Effect.sync(() => (followers -= 1))
-  )
-
-  const followAll = (query: FollowQuery): Stream.Stream<JournalEntry, JournalError> => {
-    const own = query.own === true
-    const run: Run = {
-      argv: followArguments(query),
-      lane: own ? "tool:journalctl-own" : "tool:journalctl-follow",
-      concurrency: own ? ownAtOnce : followersAtOnce + leavingMax,
-      queueLength: 0
-    }
-    const pull = Effect.gen(function* () {
-      yield* checkCursors(query)
-      if (!own) yield* takePlace
-      const next = yield* open(query.units, run)
-      const pulled: Effect.Effect<Arr.NonEmptyReadonlyArray<JournalEntry>, JournalError> = Effect.flatMap(
-        next,
-        (entries) => {
-          if (entries === undefined) return Effect.fail(new ToolFailed({ command: "journalctl", exit_code: 0 }))
-          return Arr.isReadonlyArrayNonEmpty(entries) ? Effect.succeed(entries) : pulled
-        }
-      )
-      return pulled
-    })
-    return Stream.scoped(Stream.fromPull(pull))
-  }
-
-  /**
-   * The newest are found first. Behind them it goes on; where there are none, behind what there was before anybody looked,
-   * or, which costs nothing where only a unit is asked for, with all there is. A search that takes too long begins with
-   * nothing.
-   */
-  const follow = (query: FollowQuery): Stream.Stream<JournalEntry, JournalError> => {
-    const { lines, ...rest } = query
-    if (lines === undefined || query.after !== undefined) return followAll(rest)
-    const begun = Effect.gen(function* () {
-      const place = lines === 0 || query.grep !== undefined ? yield* cursor({ units: query.units }) : undefined
-      const found = page({ ...rest, lines, maxBytes: firstBytesMax })
-      const { entries } = yield* place === undefined
-        ? found
-        : Effect.catchTag(found, "ToolTimeout", () => Effect.succeed({ entries: [] }))
-      const after = entries.at(-1)?.cursor ?? place
-      return Stream.concat(Stream.fromIterable(entries), followAll({ ...rest, after }))
-    })
-    return Stream.unwrap(begun)
-  }
+  const { follow, mayFollow } = makeFollowing({ boot, cursor, open, page })
 
   /** With no lines to write it looks at what it may read, and ends. */
   const check = Effect.fnUntraced(function* (query: FollowQuery): Effect.fn.Return<void, JournalError> {
     yield* checkCursors(query)
-    if (query.own !== true && followers >= followersAtOnce) return yield* tooMany
+    yield* mayFollow(query)
     yield* readPage(query.units, pageArguments({ ...query, lines: 0 }), () => true)
   })
 
   return { page, cursor, follow, check }
 }
 
-/** When one of those who follow leaves nobody knows. */
-const tooMany = new ToolBusy({ name: "journalctl", retryAfterSeconds: 10 })
-
-const checkCursors = ({ after, before }: JournalQuery): Effect.Effect<void, JournalCursorUnknown> =>
-  [after, before].every((cursor) => cursor === undefined || isCursor(cursor))
-    ? Effect.void
-    : Effect.fail(new JournalCursorUnknown())
+/** It does not change while the daemon runs. */
+const boot: Effect.Effect<string | undefined> = Effect.promise(() =>
+  readFile("/proc/sys/kernel/random/boot_id", "utf8").then(
+    (text) => text.trim().replaceAll("-", ""),
+    () => undefined
+  )
+)

@@ -4,6 +4,7 @@ import {
   followArguments,
   isCursor,
   pageArguments,
+  pastArguments,
   timeOfCursor
 } from "../../../src/services/journal/journalArguments.ts"
 import { cursorOf, timeOf } from "./support.ts"
@@ -81,6 +82,8 @@ describe("following", () => {
       ...named
     ])
     assert.deepStrictEqual(own(followArguments({ units })), ["--follow", "--no-tail", ...named])
+    assert.deepStrictEqual(own(pastArguments({ units, after })), [`--after-cursor=${after}`, ...named])
+    assert.deepStrictEqual(own(pastArguments({ units })), named)
   })
 })
 

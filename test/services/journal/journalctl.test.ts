@@ -13,6 +13,9 @@ const ask = { units, lines: 3, maxBytes: 1000 }
 const writeLines = 'cat "$0.lines"'
 const newestFirst = [5, 4, 3].map((n) => lineOf(n))
 
+/** Nothing is there; what comes is the test's. */
+const whenFollowing = (text: string) => `case "$*" in *--follow*) ;; *) exit 0;; esac; ${text}`
+
 const messages = (entries: ReadonlyArray<{ readonly message: string }>) => entries.map(({ message }) => message)
 
 describe("a page", () => {
@@ -147,7 +150,7 @@ describe("following", () => {
     Effect.gen(function* () {
       const count = 5000
       yield* fakeJournalctl(
-        `${writeLines}; exec sleep 1000`,
+        whenFollowing(`${writeLines}; exec sleep 1000`),
         Array.from({ length: count }, (_, n) => lineOf(n))
       )
       const { follow } = yield* journal
@@ -167,7 +170,9 @@ describe("following", () => {
   it.live("gives what comes when it comes, and ends journalctl when its reader leaves", () =>
     Effect.gen(function* () {
       const fake = yield* fakeJournalctl(
-        `mkfifo "$0.gate"; echo $$ >"$0.pid"; head -1 "$0.lines"; read line <"$0.gate"; tail -1 "$0.lines"; exec sleep 1000`,
+        whenFollowing(
+          `mkfifo "$0.gate"; echo $$ >"$0.pid"; head -1 "$0.lines"; read line <"$0.gate"; tail -1 "$0.lines"; exec sleep 1000`
+        ),
         [lineOf(1), lineOf(2)]
       )
       const { follow } = yield* journal
@@ -193,10 +198,40 @@ describe("following", () => {
     })
   )
 
-  it.live("begins with the newest, and goes on behind them", () =>
+  it.live("reads what is there before it follows, for journalctl follows the running boot alone", () =>
     Effect.gen(function* () {
       const fake = yield* fakeJournalctl(
         `case "$*" in *--follow*) tail -1 "$0.lines"; exec sleep 1000;; *) head -2 "$0.lines";; esac`,
+        [lineOf(1), lineOf(2), lineOf(3)]
+      )
+      const { follow } = yield* journal
+      const entries = yield* Stream.runCollect(Stream.take(follow({ units, since: 1 }), 3))
+      assert.deepStrictEqual(messages(entries), ["message 1", "message 2", "message 3"])
+      assert.include([...(yield* fake.given)], `--after-cursor=${cursorOf(2)}`)
+    })
+  )
+
+  it.live("follows at once behind a cursor of the running boot", () =>
+    Effect.gen(function* () {
+      yield* fakeJournalctl(
+        'case "$*" in *--follow*) cat "$0.lines"; exec sleep 1000;; *) echo not to be asked >&2; exit 2;; esac',
+        [lineOf(1)]
+      )
+      const id = yield* Effect.promise(() => readFile("/proc/sys/kernel/random/boot_id", "utf8"))
+      const after = cursorOf(0).replace(/b=\w+/u, `b=${id.trim().replaceAll("-", "")}`)
+      const { follow } = yield* journal
+      const entries = yield* Stream.runCollect(Stream.take(follow({ units, after }), 1))
+      assert.deepStrictEqual(messages(entries), ["message 1"])
+    })
+  )
+
+  it.live("begins with the newest, and goes on behind them", () =>
+    Effect.gen(function* () {
+      const fake = yield* fakeJournalctl(
+        `case "$*" in
+           *--follow*) tail -1 "$0.lines"; exec sleep 1000;;
+           *--reverse*) head -2 "$0.lines";;
+         esac`,
         [lineOf(2), lineOf(1), lineOf(3)]
       )
       const { follow } = yield* journal
@@ -224,8 +259,8 @@ describe("following", () => {
       const fake = yield* fakeJournalctl(
         `case "$*" in
            *--follow*) tail -1 "$0.lines"; exec sleep 1000;;
-           *--grep*) exec sleep 1000;;
-           *) head -1 "$0.lines";;
+           *--grep*--reverse*) exec sleep 1000;;
+           *--lines=1*) head -1 "$0.lines";;
          esac`,
         [lineOf(1), lineOf(2)]
       )
@@ -250,7 +285,7 @@ describe("following", () => {
 
   it.live("fails when journalctl ends", () =>
     Effect.gen(function* () {
-      yield* fakeJournalctl(`${writeLines}; kill -9 $$`, [lineOf(1)])
+      yield* fakeJournalctl(whenFollowing(`${writeLines}; kill -9 $$`), [lineOf(1)])
       const { follow } = yield* journal
       const error = yield* Effect.flip(Stream.runDrain(follow({ units })))
       assert.deepStrictEqual([error._tag, error.message], ["ToolFailed", "journalctl failed with exit status -1"])
@@ -259,7 +294,7 @@ describe("following", () => {
 
   it.live("is refused beyond its bound; the daemon's own reading has places of its own", () =>
     Effect.gen(function* () {
-      yield* fakeJournalctl(`${writeLines}; exec sleep 1000`, [lineOf(1)])
+      yield* fakeJournalctl(whenFollowing(`${writeLines}; exec sleep 1000`), [lineOf(1)])
       const { follow } = yield* journal
       const hold = (own: boolean) =>
         Effect.gen(function* () {
