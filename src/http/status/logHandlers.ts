@@ -25,8 +25,10 @@ const followedLines = 10
 export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof statusEndpoints.logs> => {
   /** The unit, if its journal may be read. */
   const readableUnit = (call: Call): Effect.Effect<UnitConfig, HttpFailure> =>
-    Effect.flatMap(configuredUnit(config, call), (unit) =>
-      unit.logs ? Effect.succeed(unit) : forbidden(call, "the logs of this service are not shown")
+    Effect.filterOrElse(
+      configuredUnit(config, call),
+      ({ logs }) => logs,
+      () => forbidden(call, "the logs of this service are not shown")
     )
 
   const serviceLogs: Handler = (call) =>
@@ -54,7 +56,7 @@ export const makeLogHandlers = ({ config, journal }: Services): Handlers<typeof 
       const unit = yield* readableUnit(call)
       const { status } = config.get()
       const { before, lines, requested: _requested, ...which } = yield* paramsFor(unit, call, status)
-      if (before !== undefined) return yield* Effect.fail(notHere)
+      if (before !== undefined) return yield* notHere
       const format = yield* logFormat(call, ["text", "sse", "ndjson"], "text")
       const after = (yield* resumedFrom(call)) ?? which.after
       // Whoever says from where on is given all of it.

@@ -72,7 +72,7 @@ const cursorParam = (query: URLSearchParams, name: string): Effect.Effect<string
 
 const priorityParam = (query: URLSearchParams): Effect.Effect<number | undefined, HttpFailure> => {
   const text = query.get("priority")
-  if (text === null) return Effect.succeed(undefined)
+  if (text === null) return Effect.undefined
   const priority = priorities.get(text.toLowerCase())
   return priority === undefined
     ? wrong("priority", `Input should be ${priorityAllowed}`, "enum")
@@ -81,7 +81,7 @@ const priorityParam = (query: URLSearchParams): Effect.Effect<number | undefined
 
 const grepParam = (query: URLSearchParams): Effect.Effect<string | undefined, HttpFailure> => {
   const text = query.get("grep") ?? undefined
-  if (text === undefined) return Effect.succeed(undefined)
+  if (text === undefined) return Effect.undefined
   const isOne = text !== "" && text.length <= grepLengthMax && !text.includes("\0")
   return isOne
     ? Effect.succeed(text)

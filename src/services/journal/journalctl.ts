@@ -71,7 +71,7 @@ export const makeJournalctl = (executor: Pick<Executor["Service"], "run">, timeo
         // With a pattern that nothing matches it exits with 1, and has nothing to complain of.
         const nothingFound = code === 1 && complaint === ""
         return code === 0 || nothingFound
-          ? Effect.succeed(undefined)
+          ? Effect.undefined
           : Effect.fail(new ToolFailed({ command: "journalctl", exit_code: code }))
       })
 

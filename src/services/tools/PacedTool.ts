@@ -97,7 +97,7 @@ export const readTool =
       return {
         next: Effect.suspend(() =>
           ended
-            ? Effect.succeed(undefined)
+            ? Effect.undefined
             : Effect.map(live.read(from, partBytes), (part) => {
                 from = part.next
                 ended = part.ended

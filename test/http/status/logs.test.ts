@@ -70,7 +70,7 @@ const make = Effect.fnUntraced(function* ({ check, follow, outcome, page }: Told
         return follow ?? Stream.never
       },
       check: () => check ?? Effect.void,
-      cursor: () => Effect.succeed(undefined)
+      cursor: () => Effect.undefined
     }
   })
   const edge = yield* logsEdge(handlers, outcome === undefined ? {} : { outcome })
