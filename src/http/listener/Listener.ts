@@ -80,6 +80,11 @@ const socketModeDefault = 0o660
 /** Interrupted handlers run their finalizers; one that takes longer must not hold up the end of the daemon. */
 const handlersEndWithin = Duration.seconds(1)
 
+/** A turn of the loop: a request whose bytes are here already is in hand, and not on an idle connection. */
+const whatHasArrived = Effect.callback<void>((resume) => {
+  setImmediate(() => setImmediate(() => resume(Effect.void)))
+})
+
 /** Serves until the scope closes, or `stop`. What the application marks as interruptible ends when its client leaves. */
 export const listen = Effect.fnUntraced(function* (
   options: ListenerOptions,
@@ -116,6 +121,7 @@ export const listen = Effect.fnUntraced(function* (
   const stop = (grace: Duration.Input): Effect.Effect<void> =>
     Effect.gen(function* () {
       front.server.close()
+      yield* whatHasArrived
       connections.stop()
       yield* Deferred.succeed(stopSignal, undefined)
       yield* Effect.timeoutOption(Deferred.await(drained), grace)

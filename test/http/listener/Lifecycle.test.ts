@@ -179,6 +179,18 @@ describe("stop", () => {
     })
   )
 
+  it.live("serves what had arrived when it began, on connections that were idle until then", () =>
+    Effect.gen(function* () {
+      const served = yield* serve()
+      const client = yield* dial(served)
+      client.send(get("/a"))
+      yield* client.until((text) => answersIn(text) === 1)
+      client.send(get("/a"))
+      yield* served.stop("1 minute")
+      assert.strictEqual(answersIn(yield* client.closed), 2)
+    })
+  )
+
   it.live("does not wait for idle clients that never close their side", () =>
     Effect.gen(function* () {
       const served = yield* serve()
