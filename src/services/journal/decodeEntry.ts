@@ -8,8 +8,10 @@
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import type { JournalEntry } from "./Journal.ts"
 import type { JournalLine } from "./JournalLines.ts"
+import { scanFields } from "./scanFields.ts"
 
 const Single = Schema.Union([Schema.String, Schema.Null, Schema.Array(Schema.Int)])
 const Field = Schema.optional(Schema.Union([Single, Schema.Array(Single)]))
@@ -35,7 +37,27 @@ const Fields = Schema.Struct({
 
 type Fields = typeof Fields.Type
 
-const names = Object.keys(Fields.fields)
+/** Written out, so that V8 gives all that are made of it one shape. */
+const empty: Readonly<Record<keyof typeof Fields.fields, undefined>> = {
+  __CURSOR: undefined,
+  __REALTIME_TIMESTAMP: undefined,
+  MESSAGE: undefined,
+  PRIORITY: undefined,
+  SYSLOG_IDENTIFIER: undefined,
+  SYSLOG_PID: undefined,
+  _COMM: undefined,
+  _PID: undefined,
+  _UID: undefined,
+  _HOSTNAME: undefined,
+  _SYSTEMD_UNIT: undefined,
+  UNIT: undefined,
+  COREDUMP_UNIT: undefined,
+  OBJECT_SYSTEMD_UNIT: undefined
+}
+
+const names = Struct.keys(empty)
+
+const byName = new Map<string, (typeof names)[number]>(names.map((name) => [name, name]))
 
 const decodeFields = Schema.decodeUnknownOption(Fields)
 
@@ -62,6 +84,8 @@ const decodeLine = (line: string): Fields | undefined => {
 }
 
 const parse = (line: string): unknown => {
+  const found = scanFields(line, byName, empty)
+  if (found !== undefined) return found
   try {
     return JSON.parse(line)
   } catch {
