@@ -35,11 +35,12 @@ export const ToolFailed = problem(
 )
 export const ToolMissing = problem(
   503,
-  "A tool is missing, or may not be used; as a text: the part of the daemon that answers this is restarting",
+  "A tool is missing, may not be used, or is asked by as many as may (Retry-After); as a text: the part of the daemon that answers this is restarting",
   Schema.Union([
     Schema.String,
     Schema.Struct({ error: Schema.Literal("missing_binary"), binary: Schema.String }),
-    Schema.Struct({ error: Schema.Literal("journal_forbidden"), message: Schema.String })
+    Schema.Struct({ error: Schema.Literal("journal_forbidden"), message: Schema.String }),
+    Schema.Struct({ error: Schema.Literal("busy"), command: Schema.String })
   ])
 )
 export const ToolTimeout = problem(
